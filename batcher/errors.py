@@ -22,6 +22,7 @@ What can happen to a single document while it is processed is an event, not an e
     │   ├── SourceChangedError    its bytes are not the ones that were hashed
     │   ├── SourceUnreadableError permission denied, I/O error, or not a regular file
     │   └── DocumentLocked        it needs a password, and none was given
+    ├── ResultDamaged             a saved result is missing on disk, or isn't as it was saved
     ├── OutputError               writing to the disk failed: full, read-only or defective
     │   └── MirrorError           writing to the object store failed; what is on disk is safe
     └── ServiceError              a call to the service brought no usable answer
@@ -165,6 +166,17 @@ class SourceUnreadableError(SourceError):
 
 class DocumentLocked(SourceError):
     pass
+
+
+class ResultDamaged(BatcherError):
+    """The file `output` isn't the result of `source` that the ledger knows: gone, or changed."""
+
+    exit_code = ExitCode.INCOMPLETE
+
+    def __init__(self, message: str, *, source: str, output: str) -> None:
+        super().__init__(message)
+        self.source = source
+        self.output = output
 
 
 class OutputError(BatcherError):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from peer import KEY, UNPROCESSABLE, Peer, once, says
 
 import batcher
-from batcher import Happened, Ledger, LedgerError, ManifestError, State, run_batch
+from batcher import Happened, Ledger, LedgerError, ManifestError, State, aio, run_batch
 from batcher.testing import LocalReducto, local_reducto  # noqa: F401 (a fixture)
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -71,6 +74,127 @@ async def test_a_wrong_key_is_named(manifest: dict[str, Any]) -> None:
     with pytest.raises(ManifestError) as caught:
         await run_batch({**manifest, "colour": 1, "job": {"endpiont": "parse"}})
     assert [problem.key for problem in caught.value.problems] == ["colour", "job.endpiont"]
+
+
+# --- the other functions --------------------------------------------------------------------------
+
+
+async def test_results_come_as_they_are_saved(
+    manifest: dict[str, Any], out: Path, peer: Peer
+) -> None:
+    """While the run goes on, to each loop; the last ones also after its end. A second run saves
+    none, and what is there is read from the output.
+    """
+    peer.moods["run_job"] = once(says(422, UNPROCESSABLE), "run_job")
+    early = list[str]()
+    async with aio.running(manifest) as run:
+        async for document in run.results():
+            early.append(document.source)
+            assert document.kind == "parse" and document.is_whole
+            assert run.summary is None or len(early) > 1
+        again = [document.source async for document in run.results()]
+    assert len(early) == 5 and again == early
+    assert run.summary is not None and run.summary.documents == {"saved": 5, "failed": 1}
+    async with aio.running(manifest) as run:
+        assert [document async for document in run.results()] == []
+    with batcher.open_results(out) as results:
+        assert [document.source for document in results] == sorted(early)
+
+
+async def test_an_error_ends_what_follows_a_run(manifest: dict[str, Any], out: Path) -> None:
+    """That of the run ends the loop; one of the loop, a stop or a cancellation the run, which the
+    same call resumes.
+    """
+    async with aio.running(manifest, sample=1):
+        with pytest.raises(LedgerError, match="another run"):
+            async with aio.running(manifest) as run:
+                async for _ in run.results():
+                    raise AssertionError
+    with pytest.raises(ZeroDivisionError):
+        async with aio.running(manifest) as run:
+            async for _ in run.results():
+                _ = 1 / 0
+    assert not batcher.status(out)["under_way"]
+    async with aio.running(manifest) as run:
+        run.stop()
+    assert run.summary is not None and run.summary.ended == "stopped"
+    assert (await aio.run(manifest)).documents == {"saved": 6}
+
+
+async def test_what_the_commands_do_can_be_called(
+    manifest: dict[str, Any], out: Path, peer: Peer, tmp_path: Path
+) -> None:
+    """Awaited, and from a running loop without being awaited, as in a notebook."""
+    peer.moods["run_job"] = once(says(422, UNPROCESSABLE), "run_job")
+    assert (await aio.plan(manifest)).to_send == batcher.plan(manifest).to_send == 6
+    assert not out.exists()
+    sampled = await aio.run(manifest, sample=2)
+    assert (sampled.exit_code, sampled.documents["queued"]) == (1, 3)  # one failed, two saved
+    await aio.run(manifest)
+    for batch in (manifest, out, str(out)):
+        (failed,) = await aio.failures(batch)
+        assert (failed.state, failed.kind) == (State.FAILED, "document") and failed.reason
+        assert batcher.status(batch)["documents"] == {"saved": 5, "failed": 1}
+    assert (await aio.status(out)).keys() == batcher.status(out).keys()
+    assert batcher.retry(out, [failed.source], only="document").documents == 1
+    assert (await aio.retry(out)).documents == 0
+    assert (await aio.run(manifest, strict=True)).exit_code == 0
+    assert (await aio.collect(out)).documents == (await aio.cancel(out)).documents == {"saved": 6}
+    assert batcher.verify(manifest).is_whole and (await aio.verify(out)).saved == 6
+    assert batcher.export(out, tmp_path / "x.jsonl").rows == 6
+    assert (await aio.export(out, tmp_path / "x.csv", what="attempts")).rows == 7
+    ended = [run.ended for run in await aio.run_history(out)]
+    assert ended == ["failed", "finished", "finished", "finished", "finished"]
+    assert [run.number for run in batcher.run_history(out, last=1)] == [5]
+
+
+def test_a_slip_is_told_with_what_there_is(manifest: dict[str, Any], tmp_path: Path) -> None:
+    """Nothing is made."""
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ManifestError, match="this is a directory"):
+        batcher.run(tmp_path / "out")
+    with pytest.raises(LedgerError, match="there is no ledger"):
+        batcher.status(tmp_path / "out")
+    with pytest.raises(batcher.BatcherError, match="there are transient, document"):
+        batcher.retry(tmp_path / "out", only="colour")
+    with pytest.raises(batcher.BatcherError, match="there are jsonl, csv, parquet"):
+        batcher.export(tmp_path / "out", tmp_path / "x.xlsx")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+async def test_a_run_in_a_notebook_is_stopped_by_an_interruption(
+    manifest: dict[str, Any], peer: Peer, out: Path
+) -> None:
+    """Its thread ends before the caller goes on, and the same call resumes it."""
+    hold = asyncio.Event()
+    asked = asyncio.Event()
+
+    async def stay(peer: Peer, request: web.Request) -> web.StreamResponse:
+        asked.set()
+        await hold.wait()
+        return web.Response(status=503)
+
+    peer.moods["upload"] = stay
+    code = f"""
+import asyncio, batcher, signal, threading
+async def cell():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as a notebook has it
+    try:
+        batcher.run({manifest!r})
+    except KeyboardInterrupt:
+        print([thread.name for thread in threading.enumerate() if thread.name == "batcher"])
+asyncio.run(cell())
+"""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
+    )
+    await asked.wait()
+    process.send_signal(signal.SIGINT)
+    told, _ = await process.communicate()
+    hold.set()
+    assert told.decode().strip() == "[]" and process.returncode == 0
+    del peer.moods["upload"]
+    assert (await aio.run(manifest)).documents == {"saved": 6}
 
 
 # --- the ledger -----------------------------------------------------------------------------------
@@ -197,6 +321,10 @@ def test_the_examples_of_running_and_reading_do_what_they_say(
     assert said.count("saved invoices/2026/") == 5 and "exit code 0" in said
     assert len(list(results.rglob("*.md"))) == 5
     assert "5 saved" in example("read_the_ledger.py", results, cwd=tmp_path)
+    read = example("read_results.py", results, cwd=tmp_path)
+    assert read.count("tables of [") == 5 and "chunks, columns source, path, step" in read
+    followed = example("follow_a_run.py", tmp_path / "followed", cwd=tmp_path)
+    assert followed.count("indexed invoices/2026/") == 5 and "{'saved': 5}" in followed
 
 
 def test_the_example_of_calling_the_service_does_what_it_says(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ ROOT = Path(batcher.__file__).parent
 ORDER = (
     "exit_codes errors doorkeeper common reducto manifest core adapters ledger sources outputs "
     "stages runs maintenance"
-    " api views cli"
+    " views results api aio blocking cli"
 ).split()
 INSIDE = {
     "reducto": "api_types public_addresses request_schema error_rules job rate_card page_selection"
@@ -25,6 +25,7 @@ INSIDE = {
     " queries.reporting queries.run_history schema migrations journal integrity run_spend"
     " event_writes intake writer ledger remembered derived_outputs statistics history reader",
     "runs": "preflight callback notifications wiring end_of_run kinds running plan checks",
+    "results": "document frames reader",
     "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal demo",
 }
 IMPURE = {
@@ -60,7 +61,8 @@ HOMES = {
     "sqlite_utils": {"ledger.ledger", "ledger.migrations", "ledger.intake"},
     "aiofiles": {"reducto.client"},
     "obstore": {"outputs.mirror", "sources.object_store"},
-    "pyarrow": {"outputs.parquet", "sources.listing"},
+    "pyarrow": {"outputs.parquet", "sources.listing", "results.frames", "results.reader"},
+    "pandas": {"results.frames", "results.reader"},
     "tenacity": {"reducto.client"},
     "asyncio_throttle": {"adapters.rate_limits"},
     "tqdm": {"views.progress"},

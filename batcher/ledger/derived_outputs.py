@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from batcher.core.columns import Columns, ColumnType
 from batcher.ledger.ledger import Ledger
@@ -31,6 +31,8 @@ class Derivable(NamedTuple):
     pages: int | None
     credits: float | None
     metadata: str | None = None  # JSON
+    folder: str = ""
+    place: str | None = None  # where the document is, if not at its name in `folder`
 
 
 class Derived(NamedTuple):
@@ -58,7 +60,7 @@ _MADE: Final = (
 _DERIVABLE: Final = (
     "SELECT d.id, d.source, d.job, d.output, d.output_sha256, d.output_size, a.job_id, a.pages,"
     " CASE WHEN d.payer IS NULL THEN coalesce(a.credits, a.cost) ELSE 0.0 END,"
-    " d.metadata FROM documents d LEFT JOIN attempts a"
+    " d.metadata, d.folder, d.place FROM documents d LEFT JOIN attempts a"
     " ON a.rowid = (SELECT max(b.rowid) FROM attempts b WHERE b.document = coalesce(d.payer, d.id)"
     " AND b.outcome = 'saved')"
 )
@@ -81,10 +83,27 @@ def derivable(
     return [Derivable._make(row) for row in connection.execute(sql, (*documents, format))]
 
 
-def results(connection: sqlite3.Connection) -> Iterator[Derivable]:
-    """Yield all current results, by source."""
-    rows = connection.execute(f"{_DERIVABLE} WHERE {_SAVED} ORDER BY d.source, d.job")
-    return (Derivable._make(row) for row in rows)
+def results(connection: sqlite3.Connection, job: str | None = None) -> Iterator[Derivable]:
+    """Yield all current results, or those of one job, by source."""
+    sql = f"{_DERIVABLE} WHERE {_SAVED} AND (?1 IS NULL OR d.job = ?1) ORDER BY d.source, d.job"
+    return (Derivable._make(row) for row in connection.execute(sql, (job,)))
+
+
+def result_of(connection: sqlite3.Connection, document: int) -> Derivable | None:
+    """Return the current result of one document, or None if it has none."""
+    row = connection.execute(f"{_DERIVABLE} WHERE {_SAVED} AND d.id = ?", (document,)).fetchone()
+    return row and Derivable._make(row)
+
+
+def shape_of(connection: sqlite3.Connection, job: str) -> Any:
+    """Return the shape of what a job extracts, as the last run recorded it; None if it has none."""
+    return json.loads(noted(connection, f"shape of {job}") or "null")
+
+
+async def note_shape(ledger: Ledger, job: str, shape: Any) -> None:
+    """Record the shape of what a job extracts: names and types, and nothing else of its schema."""
+    if shape != shape_of(ledger.reader, job):
+        await ledger.note(f"shape of {job}", None if shape is None else json.dumps(shape))
 
 
 def hashes_of(connection: sqlite3.Connection, file: str) -> frozenset[str]:

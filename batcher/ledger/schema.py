@@ -58,15 +58,23 @@ def _translated(path: Path) -> Iterator[None]:
         raise LedgerError(f"{where}: {error.strerror}; {who_may_read(where)}") from error
 
 
-def readable(path: Path) -> sqlite3.Connection:
-    """Return a read-only connection, which the caller must close. Raises LedgerError."""
-    return _checked(path, refuse_older)
+def readable(path: Path, *, any_thread: bool = False) -> sqlite3.Connection:
+    """Return a read-only connection, which the caller must close. Raises LedgerError.
+
+    With `any_thread` it may be used by several threads, one at a time.
+    """
+    return _checked(path, refuse_older, any_thread=any_thread)
 
 
-def _checked(path: Path, refuse: Callable[[sqlite3.Connection, Path], None]) -> sqlite3.Connection:
+def _checked(
+    path: Path,
+    refuse: Callable[[sqlite3.Connection, Path], None],
+    *,
+    any_thread: bool = False,
+) -> sqlite3.Connection:
     refuse_unreadable(path)
     try:
-        connection = reader(path)
+        connection = reader(path, any_thread=any_thread)
     except sqlite3.OperationalError as error:
         raise LedgerError(
             f"{path}: {said_of(error)}; see what is there and who may read it"

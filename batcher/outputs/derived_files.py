@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from batcher.common.names import beside
+from batcher.common.urls import is_url
 from batcher.core.columns import Columns, ColumnType
 from batcher.errors import OutputError
 from batcher.ledger.derived_outputs import Derivable, Derived
@@ -22,6 +23,7 @@ from batcher.outputs.markdown import markdown_of
 from batcher.outputs.result_store import Item, Store, Streamed
 from batcher.outputs.rows import Row, grown, line_of, lines_of, rows_of, widen
 from batcher.reducto.results import Origin, charts_of, images_of, pdfs_of, read_result
+from batcher.sources.listing import ROW
 
 WHOLE: Final = 8 << 20  # bytes of a result; the Markdown of a larger one is streamed to disk
 _PICTURE: Final = re.compile(r"(\d{4,}|document|chart)-[0-9a-f]{8}\.[a-z]+")
@@ -31,7 +33,19 @@ _ENDINGS: Final = frozenset({"png", "jpg", "jpeg", "webp", "gif", "tif", "tiff",
 
 def origin_of(one: Derivable) -> Origin:
     """Return the origin of the rows and lines made from this result."""
-    return Origin(one.source, one.job, one.job_id, one.pages, one.credits, one.metadata)
+    return Origin(
+        one.source, one.job, one.job_id, one.pages, one.credits, one.metadata, path_of(one)
+    )
+
+
+def path_of(one: Derivable) -> str | None:
+    """Return the document's path below its source's folder; None for an address.
+
+    Of an address nothing is written down but its name.
+    """
+    if (one.place or "").startswith(ROW) or is_url(one.source):
+        return None
+    return one.place or one.source
 
 
 class Notes:

@@ -22,6 +22,7 @@ Row = dict[str, Any]
 OTHER: Final = "other"
 ORIGIN: Final[Columns] = {
     "source": ColumnType.TEXT,
+    "path": ColumnType.TEXT,
     "job": ColumnType.TEXT,
     "job_id": ColumnType.TEXT,
     "credits": ColumnType.NUMBER,
@@ -63,6 +64,7 @@ def rows_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) -> 
     result = read_result(body, left_out)
     whose = {
         "source": sound(origin.source),
+        "path": _text_or_none(origin.path),
         "job": origin.job,
         "job_id": result.job_id or origin.job_id,
     }
@@ -87,6 +89,7 @@ def line_of(body: Buffer, origin: Origin, left_out: list[str] | None = None) -> 
     """
     facts = {
         "source": sound(origin.source),
+        "path": _text_or_none(origin.path),
         "job": origin.job,
         "job_id": origin.job_id,
         "pages": origin.pages,
@@ -152,7 +155,7 @@ def grown(known: Columns | None, found: Mapping[str, ColumnType | None]) -> Colu
     run. Many readers take names that differ only in case for one, so the second such name gets no
     column and goes to `other`.
     """
-    columns: dict[str, ColumnType] = dict(known or ORIGIN)
+    columns: dict[str, ColumnType] = {**ORIGIN, **(known or {})}
     taken = {name.lower() for name in (*columns, OTHER)}
     for name, kind in found.items():
         if name.lower() not in taken and len(columns) < _MOST_COLUMNS:

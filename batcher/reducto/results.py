@@ -33,6 +33,8 @@ class Origin:
     """The origin of a result, which is stated beside everything made from it.
 
     A copy costs 0 credits. `metadata` is what a source list says about the document, as JSON.
+    `path` is its path below the source's folder, which is its `source` unless a list names it
+    otherwise; None for an address.
     """
 
     source: str
@@ -41,6 +43,7 @@ class Origin:
     pages: int | None
     credits: float | None
     metadata: str | None = None
+    path: str | None = None
 
 
 class Block(msgspec.Struct):

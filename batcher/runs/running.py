@@ -21,9 +21,11 @@ from batcher.core.lifecycle import IN_FLIGHT, State
 from batcher.core.summary import Audit, Summary
 from batcher.errors import BatcherError
 from batcher.exit_codes import ExitCode, ended_as, exit_code_of
+from batcher.ledger.derived_outputs import note_shape
 from batcher.ledger.ledger import Ledger
 from batcher.manifest.model import Manifest, outline
 from batcher.outputs.result_store import Store
+from batcher.outputs.shapes import shape_of_job
 from batcher.runs.callback import calling_back
 from batcher.runs.kinds import Cancellation, CollectRun, Run, RunContext
 from batcher.runs.notifications import publish, publish_failure
@@ -123,6 +125,9 @@ async def _to_its_end(
             service=reached.identity,
             manifest=json.dumps(outline(manifest)),
         )
+        if kind.submits:  # another kind may know no more of the jobs than their names
+            for job in manifest.jobs:
+                await note_shape(ledger, job.name, shape_of_job(job.endpoint, job.options))
         await ledger.interrupted()
         if manifest.limits.spending:
             await ledger.keep_to(budget_of(manifest))

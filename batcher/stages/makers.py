@@ -7,7 +7,7 @@ Each says how much it makes at once, in what order, and how it repairs what a cr
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
@@ -23,7 +23,7 @@ from batcher.outputs import derived_files
 from batcher.outputs.jsonl import free_name
 from batcher.outputs.mirror import Mirror
 from batcher.outputs.result_store import Store, Streamed, trouble
-from batcher.outputs.rows import columns_for
+from batcher.outputs.rows import ORIGIN, columns_for
 from batcher.reducto.citations import asks_for_citations
 from batcher.reducto.client import Api
 from batcher.reducto.job import Job
@@ -266,30 +266,35 @@ class Parts:
         self._jobs = jobs
 
     async def prepare(self) -> None:
-        for job in self._jobs:
-            await derived_outputs.note_columns(
-                self._ledger, job.name, columns_for(job.endpoint, job.options)
-            )
         names = derived_outputs.files(self._ledger.reader, self.format)
+        has_others = await self._settle_columns({name.split("/")[1] for name in names})
         gone = [name for name in names if not self._store.path(name).is_file()]
         outdated = {
             *derived_outputs.outdated(self._ledger.reader, self.format),
-            *filter(self._has_its_own_columns, names),
+            *(name for name in names if name.split("/")[1] in has_others),
         }
         for name in outdated:
             self._store.path(name).unlink(missing_ok=True)
         await derived_outputs.forget(self._ledger, self.format, {*gone, *outdated})
 
-    def _has_its_own_columns(self, name: str) -> bool:
-        """Return whether a file was written by a version that gave each file its own columns.
+    async def _settle_columns(self, written: Set[str]) -> set[str]:
+        """Record the columns of each job, and return those of `written` that had others so far.
 
-        The columns of two such files may differ.
+        An earlier version wrote the files of these, with fewer columns for the origin of a row, or
+        with columns of each file's own.
         """
-        job = name.split("/")[1]
-        return (
-            derived_outputs.columns_of(self._ledger.reader, job) is None
-            and derived_outputs.found_columns_of(self._ledger.reader, job) is None
-        )
+        before = {job: derived_outputs.columns_of(self._ledger.reader, job) for job in written}
+        now = {job: known and {**ORIGIN, **known} for job, known in before.items()}
+        now |= {job.name: columns_for(job.endpoint, job.options) for job in self._jobs}
+        for job, columns in now.items():
+            await derived_outputs.note_columns(self._ledger, job, columns)
+        return {job for job in written if now[job] != before[job] or self._lacks_columns(job)}
+
+    def _lacks_columns(self, job: str) -> bool:
+        if derived_outputs.columns_of(self._ledger.reader, job) is not None:
+            return False
+        found = derived_outputs.found_columns_of(self._ledger.reader, job)
+        return found is None or not found.keys() >= ORIGIN.keys()
 
     async def make(self, group: Sequence[Derivable]) -> None:
         for job, documents in groupby(

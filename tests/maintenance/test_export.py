@@ -18,6 +18,7 @@ from shelf import Shelf, parsed
 
 from batcher.ledger.connection import reader
 from batcher.maintenance.export import export
+from batcher.outputs.rows import ORIGIN
 
 EXTRACT = {
     "response_type": "extract",
@@ -182,7 +183,7 @@ async def test_a_batch_without_results_is_an_empty_table(tmp_path: Path) -> None
     """With a header, so that whatever reads it finds its columns."""
     Shelf(tmp_path / "out").ledger.close()
     said = await batcher("export", tmp_path / "out", "--format", "csv")
-    assert said.code == 0 and said.out.splitlines() == ["source,job,job_id,credits,metadata,row"]
+    assert said.code == 0 and said.out.splitlines() == [",".join(ORIGIN)]
 
 
 FORMULAS = [

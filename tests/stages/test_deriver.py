@@ -665,5 +665,23 @@ async def test_parts_that_each_have_their_own_columns_are_made_again(shelf: Shel
     assert before != after and len(table(shelf)) == 1
 
 
+@pytest.mark.parametrize("job", [Job(), Job(endpoint="extract")])
+async def test_parts_that_lack_a_column_are_made_again(shelf: Shelf, job: Job) -> None:
+    """As of a version that wrote no paths: all files of a step have the same columns."""
+    await shelf.save("a.pdf", extracted(total=120))
+    await derive(shelf, "parquet", job=job)
+    for noted in ("columns of parse", "columns found in parse"):
+        if columns := json.loads(shelf.ledger.noted(noted) or "{}"):
+            del columns["path"]
+            await shelf.ledger.note(noted, json.dumps(columns))
+    (before,) = (shelf.root / "results.parquet").rglob("*.parquet")
+    await shelf.save("b.pdf", extracted(total=7))
+    await derive(shelf, "parquet", job=job)
+    after = list((shelf.root / "results.parquet").rglob("*.parquet"))
+    assert before not in after and all("path" in types_of(part) for part in after)
+    await derive(shelf, "parquet", job=job)
+    assert after == list((shelf.root / "results.parquet").rglob("*.parquet"))
+
+
 def types_of(part: Path) -> dict[str, str]:
     return {field.name: str(field.type) for field in pyarrow.parquet.read_schema(part)}

@@ -97,6 +97,8 @@ class Desk:
         except Exception as bug:
             if is_of_the_machine(bug):
                 raise
+            if "bad_alloc" in str(bug):  # how libraries in C++ say it
+                raise MemoryError from bug
             raise corrupt(f"its reader failed: {type(bug).__name__}: {bug}") from bug
         return answer
 

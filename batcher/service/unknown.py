@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -28,14 +29,20 @@ def unknown_keys(value: Any, kind: Any, path: str = "") -> Iterator[str]:
 
 
 def _of_table(value: Mapping[str, Any], kind: type[msgspec.Struct], path: str) -> Iterator[str]:
-    known = {field.encode_name: field.name for field in msgspec.structs.fields(kind)}
+    known = _fields(kind)
     tag = kind.__struct_config__.tag_field
-    hints = get_type_hints(kind)
     for name, inner in value.items():
         if name in known:
-            yield from unknown_keys(inner, hints[known[name]], f"{path}{name}.")
+            yield from unknown_keys(inner, known[name], f"{path}{name}.")
         elif name != tag:
             yield f"{path}{name}"
+
+
+@cache  # a body is checked for each document, and to resolve its annotations takes a millisecond
+def _fields(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return the type of each field by its name in JSON."""
+    hints = get_type_hints(kind)
+    return {field.encode_name: hints[field.name] for field in msgspec.structs.fields(kind)}
 
 
 def _one_of(kind: Any) -> tuple[Any, ...]:

@@ -30,8 +30,10 @@ from batcher.service.rendering import store
 from batcher.service.task_context import Ask, Desk, is_of_the_machine
 from batcher.service.tasks import Question, Reply, Report, Task
 
-# Bytes of address space; PDF and OCR libraries reserve far more than they use.
-MEMORY: Final = 4 << 30
+# Bytes of address space. OCR of a page as large as A2 takes 1.4 GB of it.
+MEMORY: Final = 2 << 30
+# Bytes that libraries reserve for the threads they start for each core, and hardly use.
+MEMORY_OF_A_CORE: Final = 32 << 20
 # Bytes of the largest file that a worker may write.
 FILE_SIZE: Final = 2 << 30
 OPEN_FILES: Final = 256
@@ -159,7 +161,7 @@ def _limit_resources() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the service handles Ctrl-C
     for what, limit in (
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_AS, MEMORY + MEMORY_OF_A_CORE * (os.cpu_count() or 1)),
         (resource.RLIMIT_FSIZE, FILE_SIZE),
         (resource.RLIMIT_NOFILE, OPEN_FILES),
     ):

@@ -164,7 +164,8 @@ class Worker:
         return Report(
             name=ErrorName.SUBPROCESS_CRASHED,
             code=500,
-            message=f"The process that read the document died ({code})",
+            message=f"The process that read the document died ({code}); perhaps it needs more "
+            "memory than is allowed",
         )
 
 
@@ -174,4 +175,6 @@ def _environment() -> dict[str, str]:
     A malicious document may take over the process that reads it.
     """
     kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    # Else glibc reserves memory for each thread, which counts against the workers' limit.
+    kept["MALLOC_ARENA_MAX"] = "2"
     return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

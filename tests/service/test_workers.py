@@ -82,7 +82,7 @@ async def test_a_document_that_takes_too_long_times_out(tmp_path, session):
     assert late["error"]["name"] == "TIMEOUT" and next_one["status"] == "Completed"
 
 
-@pytest.mark.parametrize("words", ["hog memory", "burn time"])
+@pytest.mark.parametrize("words", ["hog memory", "hog memory in a library", "burn time"])
 async def test_a_greedy_document_hits_the_limits_of_its_process(
     tmp_path, session, words, monkeypatch
 ):

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from batcher.reducto.api_types import ErrorName
+from batcher.service.parsing.forms import attached, beside_text
 from batcher.service.parsing.keyvalues import as_key_values
-from batcher.service.parsing.ocr import has_rapidocr, lines_in, paragraphs_of, surely, tessdata
+from batcher.service.parsing.leftovers import completed, merged
+from batcher.service.parsing.mending import mended
+from batcher.service.parsing.ocr import (
+    NO_ENGINE,
+    has_rapidocr,
+    lines_in,
+    paragraphs_of,
+    surely,
+    tessdata,
+)
 from batcher.service.parsing.pages import (
     Box,
     DocumentProblem,
@@ -23,7 +34,11 @@ from batcher.service.parsing.pages import (
     protected,
     table,
 )
+from batcher.service.parsing.pdf_attachments import attachments_of
 from batcher.service.parsing.selection import selected
+from batcher.service.parsing.turning import is_as_full, turn_of, turned_back
+
+Boxed = Callable[[Any], Box]  # converts a box of liteparse's
 
 KINDS: Final = {
     "paragraph": "Text",
@@ -45,6 +60,14 @@ DPI: Final = 150  # for both the pictures of pages and OCR
 MOST_PAGES: Final = 5000
 # Of the reasons that liteparse gives for OCR, those for which it is worth its seconds.
 BLIND: Final = frozenset({"scanned", "no-text", "garbled"})
+FEW: Final = 60  # letters; with fewer, a page may be a scan with a stamp
+# Signs that stand for letters where a font doesn't say which it shows, and their share of a page's
+# letters from which on its text is doubted.
+_ODD: Final = re.compile(
+    r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd]|\w[\]\[\\^`{}@~<>?;#$%*=+]\w"
+)
+ODD: Final = 0.01
+_IMAGE: Final = re.compile(rb"\A(?!%PDF)|/Subtype\s*/Image\b")  # in a PDF; else it is one
 RANGE: Final = "page_range"
 # The settings that need the box of each word.
 WORDED: Final = (
@@ -54,11 +77,21 @@ WORDED: Final = (
 )
 # the settings that need the page's picture
 PICTURED: Final = ("return_images", "embed_pdf_metadata")
+UNREAD: Final = PageBlock("Figure", "", sure=False)
+GARBLED: Final = "may be wrong: its fonts do not say which letters they show"
+ADOBE: Final = "not read: an XFA form, which only Adobe's reader shows; print it to a PDF there"
 
 
 def read_pdf(path: Path, options: Mapping[str, Any]) -> list[Page]:
-    """Read the PDF at `path`; see `read_content`."""
-    return read_content(path.read_bytes(), options)
+    """Read the PDF at `path`; see `read_content`.
+
+    Files that are attached to it are named as not read.
+    """
+    content = mended(path.read_bytes())
+    pages = read_content(content, options)
+    told = [f"attachment '{name}' is not opened" for name in attachments_of(content)]
+    new = [note for note in told if not any(note in page.unread for page in pages)]
+    return [replace(pages[0], unread=(*pages[0].unread, *new)), *pages[1:]]
 
 
 def read_content(content: bytes, options: Mapping[str, Any]) -> list[Page]:
@@ -72,84 +105,156 @@ def read_content(content: bytes, options: Mapping[str, Any]) -> list[Page]:
     pages.
     """
     settings = options.get("settings") or {}
-    raw = _laid_out(content, settings)
+    result = _laid_out(content, settings)
+    turns = {page.page_num: turn for page in result.pages if (turn := turn_of(page))}
+    raw = _upright(content, settings, result.pages, turns)
     wanted = [
         page.original
         for page in selected([Page(1, page.page_num, []) for page in raw], settings.get(RANGE))
     ]
-    blind = [page.page_num for page in raw if page.page_num in set(wanted) and _is_blind(page)]
+    asked = set(wanted)
+    blind = _blind(content, settings, [page for page in raw if page.page_num in asked])
     if blind and tessdata() is not None:
         seen = {
             page.page_num: page
-            for page in _parsed(content, settings, **_tesseract(), target_pages=_listed(blind))
+            for page in _parsed(
+                content, settings, **_tesseract(), target_pages=_listed(list(blind))
+            ).pages
         }
         raw = [seen.get(page.page_num, page) for page in raw]
+        turns = {number: turn for number, turn in turns.items() if number not in seen}
     with_words = any(settings.get(name) for name in WORDED)
-    pages = [_page(number, page, with_words=with_words) for number, page in enumerate(raw, start=1)]
-    if blind and tessdata() is None and has_rapidocr():
-        pages = _recognised(pages, _pictures(content, settings, blind))
+    pages = [_page(page, with_words=with_words, turn=turns.get(page.page_num, 0)) for page in raw]
+    if blind and tessdata() is None:
+        if has_rapidocr():
+            pages = _recognised(pages, _pictures(content, settings, list(blind)))
+        else:
+            pages = [
+                _unseen(page, blind[page.original]) if page.original in blind else page
+                for page in pages
+            ]
     if any(settings.get(name) for name in PICTURED):
         pictures = _pictures(content, settings, wanted)
         pages = [replace(page, picture=pictures.get(page.original, b"")) for page in pages]
-    return _with_running_lines(pages)
+    return with_running_lines(_all_pages(pages, result))
 
 
-def _laid_out(content: bytes, settings: Mapping[str, Any]) -> list[Any]:
-    pages = _parsed(
-        content, settings, ocr_enabled=False, include_complexity=True, max_pages=MOST_PAGES + 1
+def _laid_out(content: bytes, settings: Mapping[str, Any]) -> Any:
+    """Return liteparse's result without OCR; its `page_errors` name the pages that it lacks."""
+    result = _parsed(
+        content,
+        settings,
+        ocr_enabled=False,
+        continue_on_page_error=True,
+        extract_annotations=True,
+        extract_form_fields=True,
+        extract_xfa_packets=True,
+        extract_content_bounds=True,
+        max_pages=MOST_PAGES + 1,
     )
-    if not pages:
+    if not result.pages and result.page_errors:
+        raise corrupt(f"none of its pages can be read: {result.page_errors[0].message}")
+    if not result.pages:
         raise empty("the document has no pages")
-    if len(pages) > MOST_PAGES:
+    if len(result.pages) > MOST_PAGES:
         raise DocumentProblem(
             ErrorName.DOCUMENT_TOO_LARGE, f"more than {MOST_PAGES} pages are not read here", 413
         )
-    return pages
+    return result
 
 
-def _parsed(content: bytes, settings: Mapping[str, Any], **how: Any) -> list[Any]:
-    """Run liteparse on the bytes; by path it would rely on the extension, which uploads lack."""
+def _upright(
+    content: bytes, settings: Mapping[str, Any], pages: list[Any], turns: dict[int, int]
+) -> list[Any]:
+    """Read the pages of `turns` anew, as if they were upright; leave those in it that were."""
+    if not turns:
+        return pages
+    result = _parsed(
+        content,
+        settings,
+        ocr_enabled=False,
+        continue_on_page_error=True,
+        extract_annotations=True,
+        extract_form_fields=True,
+        extract_content_bounds=True,
+        page_orientation_corrections=tuple(turns.items()),
+        target_pages=_listed(list(turns)),
+    )
+    anew = {page.page_num: page for page in result.pages}
+    read = []
+    for page in pages:
+        upright = anew.get(page.page_num)
+        if upright is None or not is_as_full(upright, page):
+            turns.pop(page.page_num, None)
+            upright = page
+        read.append(upright)
+    return read
+
+
+def _parsed(content: bytes, settings: Mapping[str, Any], **how: Any) -> Any:
+    """Run liteparse; extract the blocks of each page."""
+    return _run(
+        content,
+        password=settings.get("document_password"),
+        extract_blocks=True,
+        # The addresses of links are no text of the page.
+        extract_links=False,
+        output_format="text",  # it would make Markdown of the blocks, which is not needed
+        keep_headers_footers=True,
+        emit_word_boxes=any(settings.get(name) for name in WORDED),
+        **how,
+    )
+
+
+def _run(content: bytes, *, password: str | None, **how: Any) -> Any:
+    """Run liteparse on the bytes; by path it would rely on the extension, which uploads lack.
+
+    Returns what its native part does, where there is one to be had: the classes of Python's that
+    are made of it are the same, and take a tenth of the time.
+    """
+    reader = _reader_for(password, **how)
+    native = getattr(reader, "_native", None)
+    try:
+        return reader.parse(content) if native is None else native.parse_bytes(content)
+    except MemoryError:
+        raise
+    except Exception as error:  # liteparse makes its ParseError of any
+        raise _problem(str(error)) from error
+
+
+def _reader_for(password: str | None, **how: Any) -> Any:
+    """Return a reader, which is kept unless its options are those of one document."""
+    if password is None and "target_pages" not in how:
+        return _reader(**how)
+    return _new_reader(password=password, **how)
+
+
+@lru_cache(maxsize=8)
+def _reader(**how: Any) -> Any:
+    """Return the reader for these options; to make one and to end it takes as long as a page."""
+    return _new_reader(password=None, **how)
+
+
+def _new_reader(*, password: str | None, **how: Any) -> Any:
     import liteparse
 
-    try:
-        return list(
-            liteparse.LiteParse(
-                quiet=True,
-                extract_blocks=True,
-                output_format="markdown",
-                keep_headers_footers=True,
-                password=settings.get("document_password"),
-                emit_word_boxes=any(settings.get(name) for name in WORDED),
-                dpi=DPI,
-                **how,
-            )
-            .parse(content)
-            .pages
-        )
-    except liteparse.ParseError as error:
-        raise _problem(str(error)) from error
+    # Without OCR, threads for it would cost a millisecond to start.
+    threads = {} if how.get("ocr_enabled") else {"num_workers": 1}
+    return liteparse.LiteParse(quiet=True, dpi=DPI, password=password, **threads, **how)
 
 
 def _pictures(
     content: bytes, settings: Mapping[str, Any], numbers: Sequence[int]
 ) -> dict[int, bytes]:
     """Return the pages' pictures as PNG, by page number."""
-    import liteparse
-
-    reader = liteparse.LiteParse(
-        ocr_enabled=False,  # without its OCR data liteparse would try to download it
-        quiet=True,
+    result = _run(
+        content,
         password=settings.get("document_password"),
+        ocr_enabled=False,  # without its OCR data liteparse would try to download it
         extract_screenshots=True,
         target_pages=_listed(numbers),
-        dpi=DPI,
     )
-    try:
-        return {
-            picture.page_num: picture.image_bytes for picture in reader.parse(content).screenshots
-        }
-    except liteparse.ParseError as error:
-        raise _problem(str(error)) from error
+    return {picture.page_num: picture.image_bytes for picture in result.screenshots}
 
 
 def _tesseract() -> dict[str, Any]:
@@ -160,12 +265,55 @@ def _listed(numbers: Sequence[int]) -> str:
     return ",".join(map(str, numbers))
 
 
-def _is_blind(page: Any) -> bool:
-    """Tell whether OCR could add text to the page.
+def _blind(
+    content: bytes, settings: Mapping[str, Any], pages: Sequence[Any]
+) -> dict[int, frozenset[str]]:
+    """Return the numbers of the pages to which OCR could add text, with liteparse's reasons."""
+    painted = [page for page in pages if page.content_bounds is not None]
+    blank = [page.page_num for page in painted if not page.text.strip()]
+    has_images = _IMAGE.search(content) is not None
+    short = [
+        page.page_num
+        for page in painted
+        if has_images and page.text.strip() and len("".join(page.text.split())) < FEW
+    ]
+    odd = [page.page_num for page in painted if _is_odd(page.text)]
+    found = dict.fromkeys(blank, frozenset({"no-text"}))
+    if tessdata() is None and not has_rapidocr():
+        found |= dict.fromkeys(odd, frozenset({"garbled"}))
+        odd = []
+    doubtful = sorted({*short, *odd} - found.keys())
+    if not doubtful:
+        return found
+    numbers = None if len(doubtful) == len(pages) else doubtful
+    return found | _judged(content, settings, numbers)
 
-    liteparse also flags sparse text and drawings, for which OCR rarely finds more.
+
+def _judged(
+    content: bytes, settings: Mapping[str, Any], numbers: Sequence[int] | None
+) -> dict[int, frozenset[str]]:
+    """Return which of the pages liteparse finds blind, and why; it takes as long as to read them.
+
+    None stands for all pages. It also flags sparse text and drawings, for which OCR rarely finds
+    more.
     """
-    return bool(BLIND & set(page.complexity.reasons)) if page.complexity else False
+    import liteparse
+
+    how = {"target_pages": _listed(numbers)} if numbers else {"max_pages": MOST_PAGES}
+    reader = _reader_for(
+        settings.get("document_password"), ocr_enabled=False, continue_on_page_error=True, **how
+    )
+    try:
+        told = reader.is_complex(content)
+    except liteparse.ParseError as error:
+        raise _problem(str(error)) from error
+    reasons = {page.page_number: BLIND.intersection(page.reasons) for page in told}
+    return {number: found for number, found in reasons.items() if found}
+
+
+def _is_odd(text: str) -> bool:
+    """Tell whether the text has signs that fonts show which don't say which letters they show."""
+    return len(_ODD.findall(text)) >= max(3, len(text) * ODD)
 
 
 def _recognised(pages: list[Page], pictures: Mapping[int, bytes]) -> list[Page]:
@@ -181,6 +329,29 @@ def _read_picture(page: Page, picture: bytes) -> Page:
     return replace(page, blocks=paragraphs_of(lines), lines=lines, words=lines) if lines else page
 
 
+def _unseen(page: Page, reasons: frozenset[str]) -> Page:
+    """Return a page that needs OCR where there is none, with what it says in spite of that."""
+    has_text = any(block.content for block in page.blocks)
+    if has_text and "garbled" in reasons:
+        blocks = [replace(block, sure=False) for block in page.blocks]
+        return replace(page, blocks=blocks, unread=(*page.unread, GARBLED))
+    if has_text and "scanned" not in reasons:
+        return page  # it has few words
+    return replace(page, unread=(*page.unread, NO_ENGINE))
+
+
+def _all_pages(pages: list[Page], result: Any) -> list[Page]:
+    """Return the pages with those that liteparse could not read, and notes on the document."""
+    lost = [
+        Page(0, error.page_num, [UNREAD], unread=(f"not read: {error.message}",))
+        for error in result.page_errors
+    ]
+    whole = sorted([*pages, *lost], key=lambda page: page.original)
+    if result.xfa_packets and not any(page.form_fields for page in result.pages):
+        whole[0] = replace(whole[0], unread=(*whole[0].unread, ADOBE))
+    return [replace(page, number=number) for number, page in enumerate(whole, start=1)]
+
+
 def _problem(message: str) -> DocumentProblem:
     said = message.lower()
     if "password" in said or "encrypt" in said:
@@ -190,33 +361,57 @@ def _problem(message: str) -> DocumentProblem:
     return corrupt(message)
 
 
-def _page(number: int, page: Any, *, with_words: bool) -> Page:
-    """Convert a page of liteparse's.
+def _page(page: Any, *, with_words: bool, turn: int) -> Page:
+    """Convert a page of liteparse's; what of it can't be converted is named as not read.
 
+    `turn` says by how many degrees the page was turned to be read upright.
     Words are converted only if asked for: that costs as much time as reading the page.
     """
-    items = page.text_items or []
-    recognised = [item for item in items if item.confidence is not None]
-    read = [(raw, _block(raw, page, recognised)) for raw in page.blocks or []]
-    blocks = [as_key_values(block, raw.bbox, items) for raw, block in read if block is not None]
+
+    def boxed(place: Any) -> Box:
+        box = _box(place, page)
+        return turned_back(box, turn) if turn else box
+
+    blocks, unread = _blocks(page, boxed)
+    blocks = completed(blocks, page, boxed)
+    beside, too_much = beside_text(page, boxed)
+    blocks = merged(blocks, beside)
+    pinned = [f"attachment '{name}' is not opened" for name in attached(page)]
     if not any(block.content for block in blocks):
         # A scan or a drawing: show that it is there, and that it wasn't read.
-        blocks = [PageBlock("Figure", "", sure=False)]
-    if not with_words:
-        return Page(number, page.page_num, blocks)
-    words = tuple(_word(word, page, item.confidence) for item in items for word in item.words or [])
-    lines = tuple(_word(item, page, item.confidence) for item in items)
-    return Page(number, page.page_num, blocks, words=words, lines=lines)
+        blocks = [UNREAD]
+    found = Page(0, page.page_num, blocks, unread=(*unread, *too_much, *pinned))
+    return _with_words(found, page, beside, boxed) if with_words else found
 
 
-def _word(found: Any, page: Any, confidence: float | None) -> Word:
-    return Word(found.text, _box(found, page), confidence)
+def _with_words(found: Page, page: Any, beside: Sequence[PageBlock], boxed: Boxed) -> Page:
+    items = page.text_items
+    extra = [Word(block.content, block.box, None) for block in beside]
+    lines = [Word(item.text, boxed(item), item.confidence) for item in items]
+    words = [Word(word.text, boxed(word), item.confidence) for item in items for word in item.words]
+    return replace(found, words=(*words, *extra), lines=(*lines, *extra))
 
 
-def _block(raw: Any, page: Any, recognised: list[Any]) -> PageBlock | None:
+def _blocks(page: Any, boxed: Boxed) -> tuple[list[PageBlock], list[str]]:
+    """Return the page's blocks, and why some could not be converted."""
+    items = page.text_items
+    recognised = [item for item in items if item.confidence is not None]
+    blocks: list[PageBlock] = []
+    unread: list[str] = []
+    for raw in page.blocks or []:
+        try:
+            block = _block(raw, page, recognised, boxed)
+            if block is not None:
+                blocks.append(as_key_values(block, raw.bbox, items))
+        except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+            # Its words are in the page's text, by which they are completed.
+            unread.append(f"the place of a {raw.kind} is not known: {error}")
+    return blocks, unread
+
+
+def _block(raw: Any, page: Any, recognised: list[Any], boxed: Boxed) -> PageBlock | None:
     """Convert a block; it is as sure as the words in it that OCR recognised, if any."""
-    box = _box(raw.bbox, page)
-    block = _typed(raw, page, box)
+    block = _typed(raw, page, boxed)
     if block is None or not recognised:
         return block
     return replace(
@@ -232,14 +427,17 @@ def _lies_in(item: Any, raw: Any) -> bool:
     return bool(box.x <= across <= box.x + box.width and box.y <= down <= box.y + box.height)
 
 
-def _typed(raw: Any, page: Any, box: Box) -> PageBlock | None:
+def _typed(raw: Any, page: Any, boxed: Boxed) -> PageBlock | None:
+    box = boxed(raw.bbox)
     if raw.kind == "table":
-        return _table(raw, page, box)
+        return _table(raw, box, boxed)
     content = (raw.text or "\n".join(raw.lines or [])).strip()
     if raw.kind == "heading" and len(content) <= LONGEST_HEADING:
         return PageBlock(
             "Title" if raw.level == 1 and page.page_num == 1 else "Section Header", content, box
         )
+    if raw.ordered and raw.marker:
+        content = f"{raw.marker} {content}"
     if raw.kind == "rule" or (not content and raw.kind != "figure"):
         return None
     if raw.kind == "code" and not _CJK.search(content):
@@ -247,7 +445,7 @@ def _typed(raw: Any, page: Any, box: Box) -> PageBlock | None:
     return PageBlock(KINDS.get(raw.kind, "Text"), content, box, sure=bool(content))
 
 
-def _table(raw: Any, page: Any, box: Box) -> PageBlock | None:
+def _table(raw: Any, box: Box, boxed: Boxed) -> PageBlock | None:
     kept = [row for row in [raw.header or [], *(raw.rows or [])] if row]
     rows = [[cell.text or "" for cell in row] for row in kept]
     cells = [cell.strip() for row in rows for cell in row]
@@ -256,7 +454,7 @@ def _table(raw: Any, page: Any, box: Box) -> PageBlock | None:
         return None
     if max(map(len, rows)) < 2 or filled / len(cells) < FULLEST:
         return PageBlock("Text", "\n".join("  ".join(filter(None, row)) for row in rows), box)
-    places = [[_box(cell.bbox, page) if cell.bbox else None for cell in row] for row in kept]
+    places = [[boxed(cell.bbox) if cell.bbox else None for cell in row] for row in kept]
     return table(rows, box, places)
 
 
@@ -275,7 +473,7 @@ def _share(value: float) -> float:
     return round(min(1.0, max(0.0, value)), 6)
 
 
-def _with_running_lines(pages: list[Page]) -> list[Page]:
+def with_running_lines(pages: list[Page]) -> list[Page]:
     """Mark lines at the edges as headers and footers if enough pages share them, apart from digits.
 
     A number that stands alone at an edge is a page number.

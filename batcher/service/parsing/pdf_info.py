@@ -52,7 +52,7 @@ def info_of(content: bytes) -> dict[str, str]:
     # an update of the file stands after what it replaces
     found = _object(content, int(references[-1]))
     texts = dict(_texts(content, found or b""))
-    return {name: shown for name, text in texts.items() if (shown := _decoded(text))}
+    return {name: shown for name, text in texts.items() if (shown := decoded(text))}
 
 
 def _object(content: bytes, number: int) -> bytes | None:
@@ -67,23 +67,32 @@ def _object(content: bytes, number: int) -> bytes | None:
 
 def _packed_object(content: bytes, number: int) -> bytes | None:
     """Return the object out of the compressed stream that holds it, or None."""
-    left = UNPACKED
     found = None
-    for count, first, stream in _packages(content):
-        try:
-            unpacked = zlib.decompressobj().decompress(stream, left)
-        except zlib.error:
-            continue
-        left -= len(unpacked)
+    for count, first, unpacked in packed_objects(content):
         numbers = unpacked[:first].split()[: 2 * count]
         wanted = b"%d" % number
         for name, offset in zip(numbers[::2], numbers[1::2], strict=False):
             if name == wanted and offset.isdigit():
                 place = first + int(offset)
                 found = unpacked[place : place + LONGEST]
-        if left <= 0:
-            break
     return found
+
+
+def packed_objects(content: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield each stream of objects, decompressed: their number, where the first is, its bytes.
+
+    No more than `UNPACKED` bytes are decompressed.
+    """
+    left = UNPACKED
+    for count, first, stream in _packages(content):
+        try:
+            unpacked = zlib.decompressobj().decompress(stream, left)
+        except zlib.error:
+            continue
+        left -= len(unpacked)
+        yield count, first, unpacked
+        if left <= 0:
+            return
 
 
 def _packages(content: bytes) -> Iterator[tuple[int, int, bytes]]:
@@ -141,13 +150,14 @@ def _texts(content: bytes, dictionary: bytes) -> Iterator[tuple[str, bytes]]:
             case "word":
                 words.append(match["word"])
                 if words[2:] == [b"R"] and words[0].isdigit() and name is not None:
-                    text = _text_at_start(_object(content, int(words[0])) or b"")
+                    text = text_at_start(_object(content, int(words[0])) or b"")
         if text is not None and name is not None and depth == 1:
             yield name, text
             name = None
 
 
-def _text_at_start(content: bytes) -> bytes | None:
+def text_at_start(content: bytes) -> bytes | None:
+    """Return the first text of the content, if it begins with one."""
     match = _TOKEN.search(content)
     if match is None:
         return None
@@ -183,7 +193,8 @@ def _unhexed(digits: bytes) -> bytes:
     return bytes.fromhex((bare + b"0" * (len(bare) % 2)).decode("ascii"))
 
 
-def _decoded(text: bytes) -> str:
+def decoded(text: bytes) -> str:
+    """Return a text of a PDF without what can't be shown, on one line."""
     if text.startswith((b"\xfe\xff", b"\xff\xfe")):
         shown = text.decode("utf-16", "replace")
     elif text.startswith(b"\xef\xbb\xbf"):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from batcher.service.parsing.markup.tree import declared_charset, parsed
+from batcher.service.parsing.mending import mended
 from batcher.service.parsing.office.package import BrokenPart, opened
 from batcher.service.parsing.pdf_info import info_of
 from batcher.service.parsing.text.decoding import decode
@@ -67,7 +68,7 @@ def _of_pdf(path: Path, password: str | None) -> dict[str, Any]:
         extract_document_metadata=True,
         password=password,
     )
-    content = path.read_bytes()
+    content = mended(path.read_bytes())
     result = reader.parse(content)
     told = result.doc_meta
     info = {} if told and told.is_encrypted else info_of(content)

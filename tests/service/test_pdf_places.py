@@ -1,0 +1,259 @@
+"""PDF: every word once, wherever it stands; what is not read is named; odd files are read too."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from marked_pdf import (
+    UPWARDS,
+    File,
+    line,
+    marked,
+    scanned,
+    short,
+    with_attachment,
+    with_pinned_file,
+    with_xfa,
+)
+
+from batcher.service.parsing import Parsed, parse, pdf
+from batcher.service.parsing.ocr import NO_ENGINE
+from batcher.service.parsing.pages import DocumentProblem
+
+# liteparse tears a word apart that stands upside down on a page which doesn't.
+UNREAD = {"upside down": "ermark Und"}
+
+
+@pytest.fixture(autouse=True)
+def _without_ocr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pdf, "tessdata", lambda: None)
+    monkeypatch.setattr(pdf, "has_rapidocr", lambda: False)
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Any:
+    def reading(content: bytes, **settings: Any) -> Parsed:
+        path = tmp_path / "it.pdf"
+        path.write_bytes(content)
+        return parse(path, extension="pdf", options={"settings": settings})
+
+    return reading
+
+
+def text_of(parsed: Parsed) -> str:
+    return "\n\n".join(chunk["content"] for chunk in parsed.result["chunks"])
+
+
+def blocks_of(parsed: Parsed) -> Iterator[dict[str, Any]]:
+    for chunk in parsed.result["chunks"]:
+        yield from chunk["blocks"]
+
+
+@pytest.mark.parametrize("place", marked()[1])
+def test_a_marker_comes_out_once(read: Any, place: str) -> None:
+    """In whatever place it stands, except for those that are listed with what comes out."""
+    content, places = marked()
+    found = text_of(read(content))
+    if place in UNREAD:
+        assert UNREAD[place] in found
+    else:
+        assert found.count(places[place]) == 1
+
+
+def test_no_word_comes_out_twice(read: Any) -> None:
+    """Of the page's words none is added that a block has already."""
+    content, places = marked()
+    words = Counter(re.findall(r"\w+mark\b", text_of(read(content))))
+    assert {words[word] for word in places.values() if word.endswith("mark")} <= {0, 1}
+
+
+def test_words_that_are_cut_at_the_end_of_a_line_keep_their_hyphen(read: Any) -> None:
+    """Joined without it, "dual-encoder" would be another word."""
+    assert "dual-\nencoder" in text_of(read(marked()[0]))
+
+
+def test_a_list_keeps_its_numbers(read: Any) -> None:
+    """As they stand on the page."""
+    assert {"1. Numbermark", "2. the second of them"} <= {
+        block["content"] for block in blocks_of(read(marked()[0]))
+    }
+
+
+def test_a_page_that_lies_on_its_side_is_read_in_its_order(read: Any) -> None:
+    """Line by line, with boxes on the page as it is."""
+    rows = [line(f"row {n} of this page", 100, 700 - 40 * n) for n in range(4)]
+    made = File()
+    made.page(b"".join(rows), rotate=90)
+    parsed = read(made.bytes(), return_ocr_data=True)
+    text = " ".join(text_of(parsed).split())
+    assert [text.find(f"row {n} of this page") >= 0 for n in range(4)] == [True] * 4
+    assert text.find("row 0") < text.find("row 3")
+    boxes = [found["bbox"] for found in parsed.result["ocr"]["lines"]]
+    # the page is seen turned clockwise: its first line is the rightmost
+    assert boxes[0]["left"] > boxes[-1]["left"]
+    assert all(box["height"] > box["width"] for box in boxes)
+
+
+def test_the_boxes_of_words_set_sideways_are_known(read: Any) -> None:
+    """So that a figure's axis or a stamp in the margin can be shown."""
+    made = File()
+    made.page(line("An upright line of text", 100, 700) + line("Sideways", 40, 300, turn=UPWARDS))
+    block = next(block for block in blocks_of(read(made.bytes())) if block["content"] == "Sideways")
+    assert block["bbox"]["left"] < 0.1 < block["bbox"]["top"]
+    assert block["bbox"]["height"] > block["bbox"]["width"]
+    assert block["confidence"] == "low"
+
+
+def test_comments_are_comments(read: Any) -> None:
+    """And what is typed onto the page is text of it."""
+    types = {block["content"]: block["type"] for block in blocks_of(read(marked()[0]))}
+    assert types["Notemark"] == types["Highlightmark"] == types["Shapemark"] == "Comment"
+    assert types["Typedmark"] == types["Fieldmark"] == "Text"
+
+
+def test_a_form_of_too_many_fields_is_cut_by_name(read: Any) -> None:
+    """Its text is read, and that the fields aren't is told."""
+    made = File()
+    fields = [
+        made.field(b"Tx", (60, 60, 90, 70), b"/T(f%d)/V(many)/DA(/F 9 Tf)" % number)
+        for number in range(2100)
+    ]
+    made.page(line("A form", 60, 700), annotations=fields)
+    parsed = read(made.bytes())
+    assert text_of(parsed) == "A form"
+    assert any("form fields" in note for note in parsed.notes)
+
+
+NAMED = {
+    "an attached file": (with_attachment(), "factur-x.xml"),
+    "a pinned file": (with_pinned_file(), "table.csv"),
+    "a form of Adobe's": (with_xfa(), "XFA"),
+    "a scan": (scanned(), NO_ENGINE),
+    "a scan with a stamp": (scanned(words="Stamp"), NO_ENGINE),
+}
+
+
+@pytest.mark.parametrize("what", NAMED)
+def test_what_is_not_read_is_named(read: Any, what: str) -> None:
+    """In the notes of the answer, which is `usage.not_served`."""
+    content, said = NAMED[what]
+    assert any(said in note for note in read(content).notes)
+
+
+def test_nothing_is_named_where_all_is_read(read: Any) -> None:
+    """A page without a picture of few words is no scan."""
+    assert read(short("One line")).notes == []
+    assert read(marked()[0]).notes == []
+
+
+MENDED = {
+    "whole": lambda content: content,
+    "junk before the header": lambda content: b"--boundary\r\nContent-Type: x\r\n\r\n" + content,
+    "a byte order mark": lambda content: b"\xef\xbb\xbf" + content,
+    "a line feed before it": lambda content: b"\n" + content,
+    "no header": lambda content: content.partition(b"\n")[2],
+    "a PostScript header": lambda content: b"%!PS-Adobe-3.0\n" + content.partition(b"\n")[2],
+    "junk behind it": lambda content: content + b"\0" * 4000 + b"<html>" * 400,
+    "Illustrator's data": lambda content: content.replace(b"Nothing", b"AIPrivateData1"),
+}
+
+
+@pytest.mark.parametrize("how", MENDED)
+def test_a_file_that_readers_open_is_read(read: Any, how: str) -> None:
+    """Though its first or last bytes are not as they should be."""
+    content = short("Words of the page", catalogue=b"/PieceInfo<</Nothing 1>>")
+    assert text_of(read(MENDED[how](content))) == "Words of the page"
+
+
+def test_a_page_that_is_broken_costs_that_page(read: Any) -> None:
+    """The others are read, it is named, and pages keep their numbers."""
+    made = File()
+    made.page(line("The first page", 60, 700))
+    made.pages.append(999)
+    made.page(line("The last page", 60, 700))
+    parsed = read(made.bytes())
+    assert "The first page" in text_of(parsed) and "The last page" in text_of(parsed)
+    assert parsed.num_pages == 3
+    assert any(note.startswith("page 2: not read") for note in parsed.notes)
+
+
+def test_a_box_that_cannot_be_right_costs_no_words(
+    read: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The block's words are completed from the page's text."""
+    real = pdf._typed
+
+    def refuse(raw: Any, *others: Any) -> Any:
+        if raw.text and "second" in raw.text:
+            raise ValueError("cannot convert float NaN to integer")
+        return real(raw, *others)
+
+    monkeypatch.setattr(pdf, "_typed", refuse)
+    made = File()
+    made.page(line("The first words", 60, 700) + line("The second words", 60, 500))
+    parsed = read(made.bytes())
+    assert "The first words" in text_of(parsed) and "second" in text_of(parsed)
+    assert any("NaN" in note for note in parsed.notes)
+
+
+BROKEN = {
+    "no pages can be found": b"%PDF-1.7\n1 0 obj\n<</Type/Catalog>>\nendobj\n%%EOF",
+    "no PDF at all": b"<html><body>404 Not Found</body></html>",
+    "only a header": b"%PDF-1.7\n",
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_file_is_the_documents_own_fault(read: Any, what: str) -> None:
+    """By the API's names, whatever liteparse raises."""
+    with pytest.raises(DocumentProblem) as caught:
+        read(BROKEN[what])
+    assert caught.value.name in {"DOCUMENT_CORRUPT", "DOCUMENT_EMPTY"}
+
+
+@pytest.mark.parametrize("secret", ["", "with XMP"])
+def test_the_title_is_that_of_info(read: Any, secret: str) -> None:
+    """Which most programs write; XMP is taken first where it has a title."""
+    info = b"/Title(The title)/Author(A. Writer)/Subject(\xfe\xff\x00\xfc)"
+    made = File()
+    made.page(line("A page", 60, 700))
+    catalogue = b""
+    if secret:
+        packet = (
+            b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf='
+            b'"http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:dc='
+            b'"http://purl.org/dc/elements/1.1/"><rdf:Description><dc:title><rdf:Alt><rdf:li>'
+            b"Of XMP</rdf:li></rdf:Alt></dc:title></rdf:Description></rdf:RDF></x:xmpmeta>"
+        )
+        catalogue = b"/Metadata %d 0 R" % made.stream(packet, b"/Type/Metadata/Subtype/XML")
+    told = read(made.bytes(info=info, catalogue=catalogue), extract_document_properties=True)
+    properties = told.document_properties
+    assert properties["title"] == ("Of XMP" if secret else "The title")
+    assert properties["author"] == "A. Writer"
+    assert properties["subject"] == "ü"
+
+
+def test_a_page_of_many_pieces_takes_no_longer_than_they_are(read: Any) -> None:
+    """Twice the pieces set sideways, at most thrice the time."""
+
+    def seconds(count: int) -> float:
+        pieces = (
+            line(f"w{n}x", 10 + n % 97 * 5, 10 + n // 97 * 7, size=3, turn=UPWARDS)
+            for n in range(count)
+        )
+        made = File()
+        made.page(line("upright", 60, 830) + b"".join(pieces))
+        content = made.bytes()
+        began = time.process_time()
+        parsed = read(content)
+        assert len(re.findall(r"w\d+x", text_of(parsed))) > 0.9 * count
+        return time.process_time() - began
+
+    seconds(500)
+    assert seconds(8000) < 3 * 2 * max(0.1, seconds(4000))

@@ -23,6 +23,9 @@ TESSDATA: Final = (
     "usr/share/tesseract-ocr/*/tessdata",
     "usr/share/tessdata",
 )
+# Why a page that is a picture has no text, for `Page.unread`.
+NO_ENGINE: Final = "not read: no OCR here; apt install tesseract-ocr or pip install '.[ocr]'"
+NOTHING_FOUND: Final = "not read: OCR found no text"
 SURE: Final = 0.8  # lowest mean confidence at which recognised text counts as sure
 GAP: Final = 0.7  # fraction of a line's height; a wider gap above a line begins a new paragraph
 

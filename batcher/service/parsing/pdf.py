@@ -1,4 +1,4 @@
-"""Read PDFs and images with liteparse, and correct the guesses that it is known to get wrong."""
+"""Read PDFs with liteparse, and correct the guesses that it is known to get wrong."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from batcher.reducto.api_types import ErrorName
 from batcher.service.parsing.keyvalues import as_key_values
-from batcher.service.parsing.ocr import has_rapidocr, lines_in, paragraphs_of, surely, tessdata
+from batcher.service.parsing.ocr import NO_ENGINE, Recognised, Scan, has_engine, recognised_pages
 from batcher.service.parsing.pages import (
     Box,
     DocumentProblem,
@@ -23,6 +24,8 @@ from batcher.service.parsing.pages import (
     protected,
     table,
 )
+from batcher.service.parsing.paragraphs import blocks_of, lines_of, words_of
+from batcher.service.parsing.plausibility import worth
 from batcher.service.parsing.selection import selected
 
 KINDS: Final = {
@@ -41,6 +44,8 @@ EDGE: Final = 0.08
 REPEATED: Final = 3  # pages that must share a line before it counts as a running header or footer
 _CJK: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 DPI: Final = 150  # for both the pictures of pages and OCR
+# How much more text OCR must find than a page has by itself to replace it.
+BETTER: Final = 1.1
 # The hosted service documents no limit; this one keeps a document within its worker's memory.
 MOST_PAGES: Final = 5000
 # Of the reasons that liteparse gives for OCR, those for which it is worth its seconds.
@@ -78,20 +83,17 @@ def read_content(content: bytes, options: Mapping[str, Any]) -> list[Page]:
         for page in selected([Page(1, page.page_num, []) for page in raw], settings.get(RANGE))
     ]
     blind = [page.page_num for page in raw if page.page_num in set(wanted) and _is_blind(page)]
-    if blind and tessdata() is not None:
-        seen = {
-            page.page_num: page
-            for page in _parsed(content, settings, **_tesseract(), target_pages=_listed(blind))
-        }
-        raw = [seen.get(page.page_num, page) for page in raw]
     with_words = any(settings.get(name) for name in WORDED)
     pages = [_page(number, page, with_words=with_words) for number, page in enumerate(raw, start=1)]
-    if blind and tessdata() is None and has_rapidocr():
-        pages = _recognised(pages, _pictures(content, settings, blind))
+    if blind:
+        scan = Scan(
+            content, settings.get("document_password"), partial(_pictures, content, settings)
+        )
+        pages = _recognised(pages, blind, scan, with_words=with_words)
     if any(settings.get(name) for name in PICTURED):
         pictures = _pictures(content, settings, wanted)
         pages = [replace(page, picture=pictures.get(page.original, b"")) for page in pages]
-    return _with_running_lines(pages)
+    return with_running_lines(pages)
 
 
 def _laid_out(content: bytes, settings: Mapping[str, Any]) -> list[Any]:
@@ -152,10 +154,6 @@ def _pictures(
         raise _problem(str(error)) from error
 
 
-def _tesseract() -> dict[str, Any]:
-    return {"ocr_enabled": True, "tessdata_path": tessdata()}
-
-
 def _listed(numbers: Sequence[int]) -> str:
     return ",".join(map(str, numbers))
 
@@ -168,17 +166,34 @@ def _is_blind(page: Any) -> bool:
     return bool(BLIND & set(page.complexity.reasons)) if page.complexity else False
 
 
-def _recognised(pages: list[Page], pictures: Mapping[int, bytes]) -> list[Page]:
-    """Replace the pages that have a picture by what RapidOCR reads on it."""
+def _recognised(
+    pages: list[Page], blind: Sequence[int], scan: Scan, *, with_words: bool
+) -> list[Page]:
+    """Return the pages with what OCR reads on those that are blind, or why it doesn't."""
+    if has_engine():
+        seen = recognised_pages(scan, blind)
+    else:
+        seen = dict.fromkeys(blind, Recognised(unread=(NO_ENGINE,)))
     return [
-        _read_picture(page, pictures[page.original]) if page.original in pictures else page
+        _better(page, seen[page.original], with_words=with_words) if page.original in seen else page
         for page in pages
     ]
 
 
-def _read_picture(page: Page, picture: bytes) -> Page:
-    lines = lines_in(picture)
-    return replace(page, blocks=paragraphs_of(lines), lines=lines, words=lines) if lines else page
+def _better(page: Page, seen: Recognised, *, with_words: bool) -> Page:
+    """Return the page with the text that OCR found, if that is more than what it had."""
+    own = worth(block.content for block in page.blocks)
+    read = worth(piece.text for piece in seen.pieces)
+    if read <= own * BETTER:
+        unread = seen.unread if own == 0 else ()
+        return replace(page, unread=(*page.unread, *unread))
+    return replace(
+        page,
+        blocks=blocks_of(seen.pieces),
+        words=words_of(seen.pieces) if with_words else (),
+        lines=lines_of(seen.pieces) if with_words else (),
+        unread=(*page.unread, *seen.unread),
+    )
 
 
 def _problem(message: str) -> DocumentProblem:
@@ -196,40 +211,20 @@ def _page(number: int, page: Any, *, with_words: bool) -> Page:
     Words are converted only if asked for: that costs as much time as reading the page.
     """
     items = page.text_items or []
-    recognised = [item for item in items if item.confidence is not None]
-    read = [(raw, _block(raw, page, recognised)) for raw in page.blocks or []]
+    read = [(raw, _typed(raw, page, _box(raw.bbox, page))) for raw in page.blocks or []]
     blocks = [as_key_values(block, raw.bbox, items) for raw, block in read if block is not None]
     if not any(block.content for block in blocks):
         # A scan or a drawing: show that it is there, and that it wasn't read.
         blocks = [PageBlock("Figure", "", sure=False)]
     if not with_words:
         return Page(number, page.page_num, blocks)
-    words = tuple(_word(word, page, item.confidence) for item in items for word in item.words or [])
-    lines = tuple(_word(item, page, item.confidence) for item in items)
+    words = tuple(_word(word, page) for item in items for word in item.words or [])
+    lines = tuple(_word(item, page) for item in items)
     return Page(number, page.page_num, blocks, words=words, lines=lines)
 
 
-def _word(found: Any, page: Any, confidence: float | None) -> Word:
-    return Word(found.text, _box(found, page), confidence)
-
-
-def _block(raw: Any, page: Any, recognised: list[Any]) -> PageBlock | None:
-    """Convert a block; it is as sure as the words in it that OCR recognised, if any."""
-    box = _box(raw.bbox, page)
-    block = _typed(raw, page, box)
-    if block is None or not recognised:
-        return block
-    return replace(
-        block,
-        sure=block.sure and surely([item.confidence for item in recognised if _lies_in(item, raw)]),
-    )
-
-
-def _lies_in(item: Any, raw: Any) -> bool:
-    across = item.x + item.width / 2
-    down = item.y + item.height / 2
-    box = raw.bbox
-    return bool(box.x <= across <= box.x + box.width and box.y <= down <= box.y + box.height)
+def _word(found: Any, page: Any) -> Word:
+    return Word(found.text, _box(found, page), None)
 
 
 def _typed(raw: Any, page: Any, box: Box) -> PageBlock | None:
@@ -275,7 +270,7 @@ def _share(value: float) -> float:
     return round(min(1.0, max(0.0, value)), 6)
 
 
-def _with_running_lines(pages: list[Page]) -> list[Page]:
+def with_running_lines(pages: list[Page]) -> list[Page]:
     """Mark lines at the edges as headers and footers if enough pages share them, apart from digits.
 
     A number that stands alone at an edge is a page number.

@@ -20,6 +20,7 @@ SMALL: Final = 1000  # pixels of the longer side; OCR reads the small letters of
 FAINT: Final = 48  # of 255: a picture whose levels differ by less has nothing on it
 DARK: Final = 64  # the background for a picture that can't be seen on white
 LEVELS: Final = 255
+ORIENTATION: Final = 0x0112  # the EXIF tag; 1 is upright
 # What Pillow raises for files that are cut, mangled or made to harm.
 BROKEN: Final = (
     OSError,
@@ -72,9 +73,10 @@ def _frame(image: Any, number: int) -> Any:
     image.seek(number - 1)
     check_size(image.size)
     image.load()  # before EXIF data is looked for, which a PNG may have after its pixels
-    upright = ImageOps.exif_transpose(image)
+    is_turned = image.getexif().get(ORIENTATION, 1) != 1
+    upright = ImageOps.exif_transpose(image) if is_turned else image  # it would be copied
     if upright.has_transparency_data:
-        return _flattened(upright.convert("RGBA"))
+        return _flattened(upright if upright.mode == "RGBA" else upright.convert("RGBA"))
     return _in_bytes(upright)
 
 

@@ -98,6 +98,8 @@ class Queue:
         self._order = itertools.count()
         self._waiting: asyncio.PriorityQueue[tuple[int, int, LiveJob]] = asyncio.PriorityQueue()
         self._live: dict[str, LiveJob] = {}
+        self._workers = 0
+        self._busy = 0
 
     def restore(self, jobs: Iterable[StoredJob]) -> None:
         """Queue jobs of an earlier process."""
@@ -147,6 +149,7 @@ class Queue:
 
     async def work(self, workers: int) -> None:
         """Run jobs on this many workers until cancelled."""
+        self._workers = workers
         async with asyncio.TaskGroup() as group:
             for _ in range(workers):
                 group.create_task(self._serve(self._make_worker()))
@@ -172,9 +175,24 @@ class Queue:
                 await self._turn()
                 _, _, live = await self._waiting.get()
                 if not live.cancelled:
-                    await self._run(live, worker)
+                    await self._run_counted(live, worker)
         finally:
             await worker.close()
+
+    async def _run_counted(self, live: LiveJob, worker: Worker) -> None:
+        self._busy += 1
+        try:
+            await self._run(live, worker)
+        finally:
+            self._busy -= 1
+
+    def _share_of_cores(self) -> int:
+        """Return how many cores a running job may use: its own, and its share of the idle ones.
+
+        In total that is never more than there are workers.
+        """
+        idle = self._workers - self._busy
+        return 1 + idle // max(1, self._busy)
 
     async def _turn(self) -> None:
         """Wait until the next job may start, if `capacity` limits it."""
@@ -230,7 +248,10 @@ class Queue:
             return Report(name=ErrorName.JOB_CANCELLED)
         limit, overrun = self._patience(task.request)
         report = await worker.perform(
-            task, seconds=limit, on_stage=lambda stage: _advance(live, stage)
+            task,
+            seconds=limit,
+            on_stage=lambda stage: _advance(live, stage),
+            cores=self._share_of_cores,
         )
         if report.name == ErrorName.SUBPROCESS_CRASHED and not live.cancelled:
             report = await self._tried_again(live, worker, task, limit)
@@ -248,7 +269,10 @@ class Queue:
         """
         live.status = JobStatus.IN_PROGRESS
         report = await worker.perform(
-            task, seconds=limit, on_stage=lambda stage: _advance(live, stage)
+            task,
+            seconds=limit,
+            on_stage=lambda stage: _advance(live, stage),
+            cores=self._share_of_cores,
         )
         if report.name != ErrorName.SUBPROCESS_CRASHED:
             return report

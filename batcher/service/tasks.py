@@ -50,21 +50,27 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The model's answer, or the error's `name` and `message` if there is none."""
+    """The model's answer, or the error's `name` and `message` if there is none.
+
+    To a report that asks for cores, `cores` is how many the worker may keep busy.
+    """
 
     text: str = ""
+    cores: int = 1
     name: str = ""
     message: str = ""
 
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A job's stage, a question for a model, or the job's end: `num_pages`, or an error's `name`.
+    """A job's stage, a question, or the job's end: `num_pages`, or an error's `name`.
 
+    A question is one for a model, or `asks_cores`: how many cores may be busy with this document.
     `duration` is in seconds; `code` is an HTTP status.
     """
 
     stage: str = ""
     question: Question | None = None
+    asks_cores: bool = False
     num_pages: int = 0
     duration: float = 0.0
     linked: bool = False

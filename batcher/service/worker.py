@@ -1,8 +1,7 @@
 """A worker process, started by `workers`: reads one document at a time and writes its result.
 
-Tasks come as JSON lines on stdin; reports and questions for a model go to stdout. The process ends
-with stdin, even in the middle of a document, so no worker outlives its service. It has no key and
-no database.
+Tasks come as JSON lines on stdin; reports and questions go to stdout. The process ends with stdin,
+even in the middle of a document, so no worker outlives its service. It has no key and no database.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ import msgspec
 
 from batcher.reducto.api_types import ErrorName
 from batcher.service.handlers import perform
+from batcher.service.parsing.ocr import CORES
 from batcher.service.parsing.pages import DocumentProblem
 from batcher.service.rendering import store
 from batcher.service.task_context import Ask, Desk, is_of_the_machine
@@ -53,9 +53,13 @@ def main(parser: str) -> None:
     threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
 
     def ask(question: Question) -> Reply:
-        _send(out, Report(question=question))
+        return answered(Report(question=question))
+
+    def answered(report: Report) -> Reply:
+        _send(out, report)
         return msgspec.json.decode(tasks.get(), type=Reply)
 
+    CORES.set(lambda: answered(Report(asks_cores=True)).cores)
     _send(out, Report(stage="Ready"))
     while True:
         task = msgspec.json.decode(tasks.get(), type=Task)

@@ -30,6 +30,7 @@ _PASSED_ON: Final = (
     "LC_ALL",
     "TMPDIR",
     "TESSDATA_PREFIX",
+    "BATCHER_OCR_LANGUAGES",
 )
 
 
@@ -70,12 +71,18 @@ class Worker:
             raise _NotReady(f"it ended with {await self._reap()} before it was ready")
 
     async def perform(
-        self, task: Task, *, seconds: float, on_stage: Callable[[str], None]
+        self,
+        task: Task,
+        *,
+        seconds: float,
+        on_stage: Callable[[str], None],
+        cores: Callable[[], int] = lambda: 1,
     ) -> Report:
         """Do the task and return its report.
 
-        `seconds` is the wall-clock time allowed. A process that dies is reported as
-        SUBPROCESS_CRASHED, one that takes too long as TIMEOUT.
+        `seconds` is the wall-clock time allowed, and `cores` says how many cores the task may keep
+        busy; it is asked again and again. A process that dies is reported as SUBPROCESS_CRASHED,
+        one that takes too long as TIMEOUT.
         """
         try:
             await self.warm_up()
@@ -84,7 +91,7 @@ class Worker:
             return Report(name=ErrorName.SERVICE_UNAVAILABLE, code=503, message=message)
         try:
             async with asyncio.timeout(seconds):
-                return await self._converse(task, on_stage)
+                return await self._converse(task, on_stage, cores)
         except TimeoutError:
             await self.close()
             return Report(
@@ -112,15 +119,22 @@ class Worker:
         self.kill()
         await self._reap()
 
-    async def _converse(self, task: Task, on_stage: Callable[[str], None]) -> Report:
+    async def _converse(
+        self, task: Task, on_stage: Callable[[str], None], cores: Callable[[], int]
+    ) -> Report:
         process = self._process
         assert process is not None and process.stdin is not None and process.stdout is not None
         process.stdin.write(msgspec.json.encode(task) + b"\n")
         await process.stdin.drain()
         while line := await process.stdout.readline():
             report = msgspec.json.decode(line, type=Report)
-            if report.question is not None:
-                process.stdin.write(msgspec.json.encode(await self._reply(report.question)) + b"\n")
+            if report.question is not None or report.asks_cores:
+                reply = (
+                    await self._reply(report.question)
+                    if report.question is not None
+                    else Reply(cores=cores())
+                )
+                process.stdin.write(msgspec.json.encode(reply) + b"\n")
                 await process.stdin.drain()
             elif report.stage:
                 on_stage(report.stage)

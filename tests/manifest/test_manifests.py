@@ -19,7 +19,7 @@ from batcher.service.parsing import ocr
 ROOT = Path(__file__).parents[2]
 TOTALS = [700.08, 2092.2, 647.04, 1004.28, 1463.4]
 # else a scan and a photo are of no known category
-READS_PICTURES = ocr.tessdata() is not None or ocr.has_rapidocr()
+READS_PICTURES = ocr.has_engine()
 
 
 def run(name: str, folder: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.reducto.api_types import ErrorName
+from batcher.service.parsing.ocr import CORES
 
 BOX = {"left": 0.1, "top": 0.1, "width": 0.8, "height": 0.1, "page": 1, "original_page": 1}
 
@@ -75,6 +76,8 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
         bytearray(8 << 30)
     while text == "burn time":
         pass
+    if text == "cores":
+        text = str(CORES.get()())
     if text == "grow":
         text = "x" * 6_500_000
     block = {"type": "Text", "bbox": BOX, "content": text, "confidence": "high", "image_url": None}

@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from scans import as_pdf, blank, with_word, write
 
-from batcher.service.parsing import ocr, parse
-from batcher.service.parsing.pages import Word
+from batcher.service.parsing import Parsed, ocr, parse, tesseract
 
 DOCUMENTS = Path(__file__).parents[2] / "examples" / "documents"
 SCAN = DOCUMENTS / "correspondence" / "delivery-note-scan.pdf"
 HANDBOOK = DOCUMENTS / "handbook" / "workshop-handbook.pdf"
-HAS_TESSERACT = ocr.tessdata() is not None
+HAS_TESSERACT = ocr.find_tesseract() is not None
 HAS_RAPIDOCR = ocr.has_rapidocr()
 
 
@@ -33,9 +33,12 @@ def no_rapidocr(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rapidocr", None)
 
 
+def answer(path: Path, **settings: object) -> Parsed:
+    return parse(path, extension=path.suffix[1:], options={"settings": settings})
+
+
 def read(path: Path, **settings: object) -> list[dict]:
-    parsed = parse(path, extension=path.suffix[1:], options={"settings": settings})
-    return [block for chunk in parsed.result["chunks"] for block in chunk["blocks"]]
+    return [block for c in answer(path, **settings).result["chunks"] for block in c["blocks"]]
 
 
 @pytest.mark.usefixtures("no_tesseract", "no_rapidocr")
@@ -46,6 +49,7 @@ def test_without_ocr_a_scan_says_so(path: Path) -> None:
     """A figure of low confidence and no text: never nothing, never invented."""
     (block,) = read(path)
     assert (block["type"], block["content"], block["confidence"]) == ("Figure", "", "low")
+    assert answer(path).notes == [ocr.NO_ENGINE]
 
 
 @pytest.mark.usefixtures("no_tesseract", "no_rapidocr")
@@ -80,21 +84,88 @@ def test_pages_of_text_are_never_recognised(monkeypatch: pytest.MonkeyPatch) -> 
     def refuse() -> str:
         raise AssertionError("OCR was asked for")
 
-    monkeypatch.setattr("batcher.service.parsing.pdf._tesseract", refuse)
+    monkeypatch.setattr("batcher.service.parsing.pdf.recognised_pages", refuse)
     assert read(HANDBOOK)
 
 
-def test_lines_that_follow_each_other_are_a_paragraph() -> None:
-    """A gap begins the next one; a paragraph is as sure as its lines are on average."""
-    boxes = [(0.1, 0.10, 0.5, 0.02), (0.1, 0.125, 0.6, 0.02), (0.1, 0.3, 0.2, 0.02)]
-    lines = [Word(str(n), boxes[n], confidence) for n, confidence in enumerate((0.9, 0.9, 0.4))]
-    first, second = ocr.paragraphs_of(lines)
-    assert (first.content, first.sure, second.content, second.sure) == ("0\n1", True, "2", False)
-    assert first.box == pytest.approx((0.1, 0.1, 0.6, 0.045))
+@pytest.fixture
+def scan(tmp_path: Path) -> Path:
+    """Two pages of text, a blank one, and a drawing without words."""
+    pages = [blank((800, 400)) for _ in range(4)]
+    write(pages[0], (60, 60), with_word("ORCHARD"))
+    write(pages[1], (60, 60), with_word("PEBBLE"))
+    pages[3].paste(0, (100, 100, 700, 300))
+    path = tmp_path / "scan.pdf"
+    path.write_bytes(as_pdf(pages))
+    return path
+
+
+@pytest.mark.skipif(not HAS_TESSERACT, reason="Tesseract is not installed")
+def test_a_page_on_which_nothing_is_found_says_so(scan: Path) -> None:
+    """One that is blank has nothing to be found."""
+    assert answer(scan).notes == [f"page 4: {ocr.NOTHING_FOUND}"]
+
+
+@pytest.mark.skipif(not HAS_TESSERACT, reason="Tesseract is not installed")
+@pytest.mark.parametrize("cores", [1, 2, 100])
+def test_pages_keep_their_places_on_any_number_of_cores(scan: Path, cores: int) -> None:
+    """Whichever is done first."""
+    token = ocr.CORES.set(lambda: cores)
+    try:
+        found = read(scan)
+    finally:
+        ocr.CORES.reset(token)
+    pages = {
+        word: block["bbox"]["page"]
+        for block in found
+        for word in ("ORCHARD", "PEBBLE")
+        if word in block["content"]
+    }
+    assert pages == {"ORCHARD": 1, "PEBBLE": 2}
+
+
+@pytest.mark.skipif(not HAS_TESSERACT, reason="Tesseract is not installed")
+def test_a_language_without_data_is_named(scan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are read with all the same."""
+    monkeypatch.setenv(tesseract.LANGUAGES, "eng+tlh")
+    (note, _) = answer(scan).notes
+    assert note == "pages 1-2: read without the language 'tlh': OCR has no data for it"
+
+
+@pytest.mark.skipif(not HAS_TESSERACT, reason="Tesseract is not installed")
+def test_a_page_that_ocr_fails_on_costs_that_page(
+    scan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other pages of its run are read one by one."""
+    whole = tesseract.Tesseract.on_pages
+
+    def failing(self: object, content: bytes, numbers: list[int], **how: object) -> object:
+        if 2 in numbers:
+            raise RuntimeError("no luck")
+        return whole(self, content, numbers, **how)
+
+    monkeypatch.setattr(tesseract.Tesseract, "on_pages", failing)
+    parsed = answer(scan)
+    assert "page 2: not read: OCR failed: no luck" in parsed.notes
+    assert "ORCHARD" in str(parsed.result)
+
+
+@pytest.mark.skipif(not HAS_TESSERACT, reason="Tesseract is not installed")
+def test_a_text_that_says_more_than_ocr_is_kept(
+    scan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OCR is for pages that have none, or nonsense."""
+    blind = {1: frozenset({"garbled"})}
+    monkeypatch.setattr("batcher.service.parsing.pdf._blind", lambda *_: blind)
+    before = read(HANDBOOK, page_range=1)
+    monkeypatch.undo()
+    assert [block["content"] for block in before] == [
+        block["content"] for block in read(HANDBOOK, page_range=1)
+    ]
 
 
 def test_ocr_is_found_by_its_data() -> None:
-    """Tesseract without English data is no help to liteparse."""
-    found = ocr.tessdata()
-    assert found is None or Path(found, "eng.traineddata").is_file()
+    """Tesseract without data is no help to liteparse."""
+    found = ocr.find_tesseract()
+    assert found is None or list(Path(found.folder).glob("*.traineddata"))
     assert found is None or shutil.which("tesseract")

@@ -32,8 +32,7 @@ UNREAD = {"upside down": "ermark Und"}
 
 @pytest.fixture(autouse=True)
 def _without_ocr(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pdf, "tessdata", lambda: None)
-    monkeypatch.setattr(pdf, "has_rapidocr", lambda: False)
+    monkeypatch.setattr(pdf, "has_engine", lambda: False)
 
 
 @pytest.fixture

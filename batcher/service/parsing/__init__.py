@@ -66,6 +66,7 @@ READERS: Final[Mapping[str, Reader]] = {
     "msg": read_msg,
 }
 HINTS: Final = {
+    "svg": "; save it as PDF or PNG",
     "ppt": " as what they hold, which is no presentation of PowerPoint; save it as PPTX",
     "wpd": " as what they hold, which is no document of WordPerfect; save it as DOCX or PDF",
     "qpw": "; save it as XLSX",

@@ -1,77 +1,117 @@
-"""Read images as pages, one for each frame.
+"""Read images as pages, one for each frame of a TIFF or DCX and the first one of other formats.
 
-PNG and JPEG files go to liteparse as they are, other formats as PNG. Sizes are checked before any
-pixel is decompressed.
+What the pixels of a frame mean is known to `frames`; its text is found by OCR.
 """
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from batcher.reducto.api_types import ErrorName
-from batcher.service.parsing.pages import DocumentProblem, Page, corrupt, unsupported
-from batcher.service.parsing.pdf import read_content
+from batcher.service.parsing.frames import BROKEN, check_size, picture_for_ocr, picture_of
+from batcher.service.parsing.ocr import NO_ENGINE, Recognised, has_engine, recognised
+from batcher.service.parsing.pages import DocumentProblem, Page, PageBlock, corrupt, unsupported
+from batcher.service.parsing.paragraphs import blocks_of, lines_of, words_of
+from batcher.service.parsing.pdf import PICTURED, WORDED, with_running_lines
+from batcher.service.parsing.selection import selected
 
-PIXELS: Final = 50_000_000  # larger images are refused, as by the hosted service
-SIDE: Final = 15_000
 FRAMES: Final = 500
-READ_AS_THEY_ARE: Final = frozenset({"PNG", "JPEG"})
+PAGED: Final = frozenset({"TIFF", "DCX"})  # formats whose frames are pages
 
 
 def read_image(path: Path, options: Mapping[str, Any]) -> list[Page]:
     """Return one page for each frame, read by OCR if an engine is installed, otherwise as a figure.
 
-    Raises DocumentProblem if the image is broken, too large, or needs a package that isn't
-    installed.
+    All frames are pages, whatever `settings.page_range` says; the range only limits which of them
+    are worth OCR and pictures. Where other frames can be read, a broken one is a figure with the
+    reason.
+
+    Raises DocumentProblem if the image is broken, too large, has more than `FRAMES` pages, or needs
+    a package that isn't installed.
     """
-    frames = [read_content(frame, _without_range(options)) for frame in _frames(path)]
-    pages = [page for frame in frames for page in frame]
-    return [
-        replace(page, number=number, original=number) for number, page in enumerate(pages, start=1)
-    ]
+    settings = options.get("settings") or {}
+    with _opened(path) as image:
+        count = _pages_in(image)
+        pages = [_figure(number) for number in range(1, count + 1)]
+        wanted = [page.original for page in selected(pages, settings.get("page_range"))]
+        for number, seen in _read(image, wanted).items():
+            pages[number - 1] = _page(number, seen, settings)
+        if any(settings.get(name) for name in PICTURED):
+            pages = [_with_picture(page, image, wanted) for page in pages]
+        pages[0] = replace(pages[0], unread=(*_left_out(image), *pages[0].unread))
+    return with_running_lines(pages)
 
 
-def _without_range(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Remove the page range: to its reader each frame is page 1."""
-    settings = {
-        name: value
-        for name, value in (options.get("settings") or {}).items()
-        if name != "page_range"
-    }
-    return {**options, "settings": settings}
+def _read(image: Any, wanted: list[int]) -> dict[int, Recognised]:
+    """Return what is on each of the wanted frames, or why it can't be read.
+
+    Raises the error of the last frame if none can be decoded.
+    """
+    read: dict[int, Recognised] = {}
+
+    def pictures() -> Iterator[tuple[int, bytes]]:
+        for number in wanted:
+            try:
+                picture = picture_for_ocr(image, number)
+            except BROKEN as error:
+                read[number] = Recognised(unread=(f"not read: the frame is broken: {error}",))
+                if len(read) == len(wanted):
+                    raise
+            else:
+                read[number] = Recognised(unread=(NO_ENGINE,))
+                yield number, picture
+
+    if has_engine():
+        read.update(recognised(pictures()))
+    else:
+        for _ in pictures():
+            pass
+    return read
 
 
-def _frames(path: Path) -> Iterator[bytes]:
-    from PIL import Image, UnidentifiedImageError
+def _figure(number: int, unread: tuple[str, ...] = ()) -> Page:
+    return Page(number, number, [PageBlock("Figure", "", sure=False)], unread=unread)
+
+
+def _page(number: int, seen: Recognised, settings: Mapping[str, Any]) -> Page:
+    if not seen.pieces:
+        return _figure(number, seen.unread)
+    page = Page(number, number, blocks_of(seen.pieces), unread=seen.unread)
+    if not any(settings.get(name) for name in WORDED):
+        return page
+    return replace(page, words=words_of(seen.pieces), lines=lines_of(seen.pieces))
+
+
+def _with_picture(page: Page, image: Any, wanted: list[int]) -> Page:
+    if page.original not in wanted:
+        return page
+    try:
+        return replace(page, picture=picture_of(image, page.original))
+    except BROKEN:  # as its reason says already
+        return page
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open the image, and turn what Pillow raises for a broken one into a DocumentProblem."""
+    from PIL import Image
 
     with_heif = _know_heif()
-    warnings.simplefilter("ignore")  # Pillow's warnings are about sizes, which `_check` refuses.
     try:
-        with Image.open(path) as image:
-            _check(image.size)
-            # Frames of other formats, such as GIF, are an animation and not pages.
-            count = getattr(image, "n_frames", 1) if image.format in ("TIFF", "DCX") else 1
-            if image.format in READ_AS_THEY_ARE and count == 1:
-                yield path.read_bytes()
-                return
-            for number in range(min(count, FRAMES)):
-                image.seek(number)
-                _check(image.size)
-                yield _as_png(image)
-    except (
-        UnidentifiedImageError,
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-        KeyError,
-        IndexError,
-    ) as error:
+        with warnings.catch_warnings():
+            # Pillow's warnings are about sizes, which `check_size` refuses.
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                check_size(image.size)
+                yield image
+    except BROKEN as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's
         if not with_heif and _is_heif(path):
             raise unsupported(
                 "HEIC images need the package pillow-heif (the extra heic)"
@@ -79,21 +119,27 @@ def _frames(path: Path) -> Iterator[bytes]:
         raise corrupt(f"the image can't be read: {error}") from error
 
 
-def _check(size: tuple[int, int]) -> None:
-    if size[0] * size[1] > PIXELS or max(size) > SIDE:
-        message = (
-            f"{size[0]} x {size[1]} pixels; at most {PIXELS // 1_000_000} million and "
-            f"{SIDE} a side are read"
-        )
-        raise DocumentProblem(ErrorName.IMAGE_TOO_LARGE, message, 413)
+def _pages_in(image: Any) -> int:
+    if image.format not in PAGED:
+        return 1
+    count = _frames_in(image)
+    if count > FRAMES:
+        message = f"{count} pages; at most {FRAMES} pages of one image are read here"
+        raise DocumentProblem(ErrorName.DOCUMENT_TOO_LARGE, message, 413)
+    return count
 
 
-def _as_png(image: Any) -> bytes:
-    out = io.BytesIO()
-    image.convert("L" if image.mode in ("1", "L", "I", "I;16", "F") else "RGB").save(
-        out, "PNG", compress_level=1
-    )
-    return out.getvalue()
+def _left_out(image: Any) -> tuple[str, ...]:
+    """Return what of the file isn't read: the frames of an animation but the first, say."""
+    others = 0 if image.format in PAGED else _frames_in(image) - 1
+    if others < 1:
+        return ()
+    frames = "frame" if others == 1 else "frames"
+    return (f"not read: {others} further {frames} of the image; the first one is read",)
+
+
+def _frames_in(image: Any) -> int:
+    return int(getattr(image, "n_frames", 1))
 
 
 def _know_heif() -> bool:

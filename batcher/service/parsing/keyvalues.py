@@ -6,7 +6,7 @@ liteparse runs such lines together as if they were a paragraph.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -27,16 +27,25 @@ def as_key_values(block: PageBlock, box: Any, items: list[Any]) -> PageBlock:
     Any other block is returned unchanged. `box` and `items` are liteparse's bounding box of the
     block and text items of the page.
     """
-    if (
-        block.type != "Text"
-        or len(block.content) > LONGEST
-        or len(_HINT.findall(block.content)) < FEWEST
-    ):
+    if block.type != "Text" or not _may_be(block.content):
         return block
     lines = list(_lines([item for item in items if _lies_in(item, box)]))
-    if len(lines) < FEWEST or not all(map(_LINE.fullmatch, lines)):
+    if not _are_all(lines):
         return block
     return replace(block, type="Key Value", content="\n".join(lines))
+
+
+def are_key_values(lines: Sequence[str]) -> bool:
+    """Tell whether each line is a label with a value, and there are several."""
+    return _may_be("\n".join(lines)) and _are_all(lines)
+
+
+def _may_be(content: str) -> bool:
+    return len(content) <= LONGEST and len(_HINT.findall(content)) >= FEWEST
+
+
+def _are_all(lines: Sequence[str]) -> bool:
+    return len(lines) >= FEWEST and all(map(_LINE.fullmatch, lines))
 
 
 def _lines(items: list[Any]) -> Iterator[str]:

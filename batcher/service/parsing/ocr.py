@@ -1,4 +1,4 @@
-"""Choose and run the OCR engine for pages without text.
+"""Recognise the text of pages that are pictures, several pages at once where cores are free.
 
 Tesseract is used, through liteparse, if its data is installed; otherwise RapidOCR (the extra `ocr`)
 if that is. Without either such pages stay unread, and the reader marks them so. Nothing is ever
@@ -8,42 +8,54 @@ downloaded.
 from __future__ import annotations
 
 import io
-import os
-import shutil
-import statistics
-from collections.abc import Iterator, Sequence
-from functools import cache
-from pathlib import Path
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
-from batcher.service.parsing.pages import Box, PageBlock, Word
+from batcher.common.extras import install_command
+from batcher.service.parsing.columns import Piece
+from batcher.service.parsing.pages import Box, Word
+from batcher.service.parsing.tesseract import Tesseract, find_tesseract, wanted_languages, within
 
-# Where Debian and Fedora install the data, relative to the root.
-TESSDATA: Final = (
-    "usr/share/tesseract-ocr/*/tessdata",
-    "usr/share/tessdata",
-)
 # Why a page that is a picture has no text, for `Page.unread`.
-NO_ENGINE: Final = "not read: no OCR here; apt install tesseract-ocr or pip install '.[ocr]'"
+NO_ENGINE: Final = f"not read: no OCR here; apt install tesseract-ocr or {install_command('ocr')}"
 NOTHING_FOUND: Final = "not read: OCR found no text"
-SURE: Final = 0.8  # lowest mean confidence at which recognised text counts as sure
-GAP: Final = 0.7  # fraction of a line's height; a wider gap above a line begins a new paragraph
+# Pages at once, whatever the cores: each takes a hundred megabytes of the worker's memory, or three
+# with RapidOCR.
+TESSERACTS: Final = 8
+ENGINES: Final = 2
+RUN: Final = 3  # pages of a PDF that are read in one go, since it is opened anew each time
+RAPID_PIXELS: Final = 12_000_000  # of a picture for RapidOCR, which keeps several copies of it
+RAPID_LANGUAGES: Final = frozenset({"eng", "chi_sim"})  # what its own models read
+BLANK: Final = 48  # of 255 levels of grey: a page that varies by less has nothing on it
+COARSE: Final = 4  # pixels a side that are taken together, so that a speck isn't seen
+
+# How many pages may be read at once: asked before each run, so that the answer may change.
+CORES: ContextVar[Callable[[], int]] = ContextVar("CORES", default=lambda: 1)
 
 
-def tessdata() -> str | None:
-    """Return the folder with Tesseract's data, or None; liteparse needs nothing else of it."""
-    told = os.environ.get("TESSDATA_PREFIX")
-    if told and Path(told, "eng.traineddata").is_file():
-        return told
-    program = shutil.which("tesseract")
-    if program is None:
-        return None
-    places = [
-        place for pattern in TESSDATA for place in sorted(Path("/").glob(pattern), reverse=True)
-    ]
-    # where Homebrew installs it
-    places.append(Path(program).resolve().parents[1] / "share" / "tessdata")
-    return next((str(place) for place in places if (place / "eng.traineddata").is_file()), None)
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What OCR read on a page, and a sentence for each thing that it could not read."""
+
+    pieces: tuple[Piece, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A PDF whose pages are to be recognised; `draw` returns pictures of pages by their numbers."""
+
+    content: bytes
+    password: str | None
+    draw: Callable[[Sequence[int]], Mapping[int, bytes]]
+
+
+Read = dict[int, Recognised]
 
 
 def has_rapidocr() -> bool:
@@ -56,71 +68,141 @@ def has_rapidocr() -> bool:
     return True
 
 
-def lines_in(picture: bytes) -> tuple[Word, ...]:
-    """Return the lines that RapidOCR finds on a page's picture, from top to bottom.
+def has_engine() -> bool:
+    """Tell whether any page can be recognised."""
+    return find_tesseract() is not None or has_rapidocr()
 
-    Boxes are fractions of the page.
+
+def recognised(pictures: Iterable[tuple[int, bytes]]) -> Read:
+    """Return what is on each of the pictures (PNG), by its number.
+
+    No more pictures are taken than are read at once. Without an engine none is read.
     """
+    tesseract = find_tesseract()
+    if tesseract is not None:
+        return _all(
+            (partial(_looked_at, tesseract.on_picture, n, p) for n, p in pictures),
+            most=TESSERACTS,
+            unknown=tesseract.unknown,
+        )
+    if not has_rapidocr():
+        return {}
+    return _all(
+        (partial(_looked_at, _rapid_pieces, n, p) for n, p in pictures),
+        most=ENGINES,
+        unknown=tuple(name for name in wanted_languages() if name not in RAPID_LANGUAGES),
+    )
+
+
+def recognised_pages(scan: Scan, numbers: Sequence[int]) -> Read:
+    """Return what is on each of these pages, by number; nothing without an engine."""
+    runs = [numbers[first : first + RUN] for first in range(0, len(numbers), RUN)]
+    tesseract = find_tesseract()
+    if tesseract is None:
+        return recognised(picture for run in runs for picture in scan.draw(run).items())
+    return _all(
+        (partial(_read_run, tesseract, scan, run) for run in runs),
+        most=TESSERACTS,
+        unknown=tesseract.unknown,
+    )
+
+
+def _all(tasks: Iterable[Callable[[], Read]], *, most: int, unknown: Sequence[str]) -> Read:
+    """Do the tasks, as many at once as there are cores for, and return all that they read."""
+    cores = CORES.get()
+    running: set[Future[Read]] = set()
+    read: Read = {}
+    with ThreadPoolExecutor(most) as pool:
+        for task in tasks:
+            running.add(pool.submit(task))
+            while len(running) >= min(most, max(1, cores())):
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    read |= future.result()
+        for future in running:
+            read |= future.result()
+    notes = tuple(f"read without the language {name!r}: OCR has no data for it" for name in unknown)
+    return {number: _noted(page, notes) for number, page in read.items()}
+
+
+def _noted(page: Recognised, notes: tuple[str, ...]) -> Recognised:
+    return replace(page, unread=(*page.unread, *notes)) if notes and page.pieces else page
+
+
+def _read_run(tesseract: Tesseract, scan: Scan, run: Sequence[int]) -> Read:
+    try:
+        found = tesseract.on_pages(scan.content, run, password=scan.password)
+    except (OSError, RuntimeError, ValueError) as trouble:
+        if len(run) > 1:
+            return {n: page for one in run for n, page in _read_run(tesseract, scan, [one]).items()}
+        return {run[0]: _failed(trouble)}
+    empty = [number for number in run if not found.get(number)]
+    pictures = scan.draw(empty) if empty else {}
+    blank = {number for number in empty if number in pictures and _is_blank(pictures[number])}
+    return {number: _seen(found.get(number, ()), number in blank) for number in run}
+
+
+def _looked_at(
+    read: Callable[[bytes], tuple[Piece, ...]], number: int, picture: bytes
+) -> dict[int, Recognised]:
+    try:
+        pieces = read(picture)
+    except (OSError, RuntimeError, ValueError) as trouble:
+        return {number: _failed(trouble)}
+    return {number: _seen(pieces, not pieces and _is_blank(picture))}
+
+
+def _seen(pieces: tuple[Piece, ...], is_blank: bool) -> Recognised:
+    return Recognised(pieces, () if pieces or is_blank else (NOTHING_FOUND,))
+
+
+def _failed(trouble: Exception) -> Recognised:
+    return Recognised(unread=(f"not read: OCR failed: {trouble}",))
+
+
+def _is_blank(picture: bytes) -> bool:
     from PIL import Image
 
     with Image.open(io.BytesIO(picture)) as image:
-        wide, high = image.size
-    found = _engine()(picture)
+        levels: Any = image.convert("L").reduce(COARSE).getextrema()
+    return bool(levels[1] - levels[0] < BLANK)
+
+
+_engines = threading.local()  # an engine isn't for two threads at once
+
+
+def _rapid_pieces(picture: bytes) -> tuple[Piece, ...]:
+    small, wide, high = _scaled(picture)
+    found = _engine()(small)
     if found.boxes is None:
         return ()
     told = zip(found.boxes, found.txts, found.scores, strict=True)
-    lines = [Word(text, _place(corners, wide, high), float(score)) for corners, text, score in told]
-    return tuple(sorted(lines, key=lambda line: (line.box[1], line.box[0])))
-
-
-def paragraphs_of(lines: Sequence[Word]) -> list[PageBlock]:
-    """Group lines that follow each other closely into paragraphs.
-
-    A paragraph is sure if the mean confidence of its lines is at least `SURE`.
-    """
-    return [_paragraph(group) for group in _groups(lines)]
-
-
-def surely(confidences: Sequence[float]) -> bool:
-    """Tell whether recognised text with these confidences counts as sure; True without any."""
-    return not confidences or statistics.fmean(confidences) >= SURE
-
-
-@cache
-def _engine() -> Any:
-    from rapidocr import RapidOCR
-
-    return RapidOCR(params={"Global.log_level": "error"})
-
-
-def _place(corners: Any, wide: int, high: int) -> Box:
-    across = [float(x) / wide for x, _ in corners]
-    down = [float(y) / high for _, y in corners]
-    left = max(0.0, min(across))
-    top = max(0.0, min(down))
-    return left, top, min(1.0, max(across)) - left, min(1.0, max(down)) - top
-
-
-def _groups(lines: Sequence[Word]) -> Iterator[list[Word]]:
-    group: list[Word] = []
-    for line in lines:
-        if group and line.box[1] - (group[-1].box[1] + group[-1].box[3]) > GAP * line.box[3]:
-            yield group
-            group = []
-        group.append(line)
-    if group:
-        yield group
-
-
-def _paragraph(lines: Sequence[Word]) -> PageBlock:
-    left = min(line.box[0] for line in lines)
-    top = min(line.box[1] for line in lines)
-    right = max(line.box[0] + line.box[2] for line in lines)
-    bottom = max(line.box[1] + line.box[3] for line in lines)
-    sure = surely([line.confidence for line in lines if line.confidence is not None])
-    return PageBlock(
-        "Text",
-        "\n".join(line.text for line in lines),
-        (left, top, right - left, bottom - top),
-        sure,
+    return tuple(
+        _rapid_piece(corners, text, float(score), wide, high) for corners, text, score in told
     )
+
+
+def _scaled(picture: bytes) -> tuple[bytes, int, int]:
+    from PIL import Image
+
+    content = within(picture, RAPID_PIXELS)
+    with Image.open(io.BytesIO(content)) as image:
+        return content, image.width, image.height
+
+
+def _engine() -> Any:
+    if not hasattr(_engines, "engine"):
+        from rapidocr import RapidOCR
+
+        params = {"Global.log_level": "error", "EngineConfig.onnxruntime.intra_op_num_threads": 1}
+        _engines.engine = RapidOCR(params=params)
+    return _engines.engine
+
+
+def _rapid_piece(corners: Any, text: str, score: float, wide: int, high: int) -> Piece:
+    across = [min(max(0.0, float(x)), wide) for x, _ in corners]
+    down = [min(max(0.0, float(y)), high) for _, y in corners]
+    left, right, top, bottom = min(across), max(across), min(down), max(down)
+    box: Box = (left / wide, top / high, (right - left) / wide, (bottom - top) / high)
+    slope = (down[1] - down[0]) / max(1.0, across[1] - across[0])
+    return Piece((Word(text, box, score),), left, top, right, bottom, bottom - top, slope)

@@ -1,4 +1,4 @@
-"""Read PDFs and images with liteparse, and correct the guesses that it is known to get wrong."""
+"""Read PDFs with liteparse, and correct the guesses that it is known to get wrong."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,14 +15,7 @@ from batcher.service.parsing.forms import attached, beside_text
 from batcher.service.parsing.keyvalues import as_key_values
 from batcher.service.parsing.leftovers import completed, merged
 from batcher.service.parsing.mending import mended
-from batcher.service.parsing.ocr import (
-    NO_ENGINE,
-    has_rapidocr,
-    lines_in,
-    paragraphs_of,
-    surely,
-    tessdata,
-)
+from batcher.service.parsing.ocr import NO_ENGINE, Recognised, Scan, has_engine, recognised_pages
 from batcher.service.parsing.pages import (
     Box,
     DocumentProblem,
@@ -34,7 +27,9 @@ from batcher.service.parsing.pages import (
     protected,
     table,
 )
+from batcher.service.parsing.paragraphs import blocks_of, lines_of, words_of
 from batcher.service.parsing.pdf_attachments import attachments_of
+from batcher.service.parsing.plausibility import worth
 from batcher.service.parsing.selection import selected
 from batcher.service.parsing.turning import is_as_full, turn_of, turned_back
 
@@ -56,6 +51,8 @@ EDGE: Final = 0.08
 REPEATED: Final = 3  # pages that must share a line before it counts as a running header or footer
 _CJK: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 DPI: Final = 150  # for both the pictures of pages and OCR
+# How much more text OCR must find than a page has by itself to replace it.
+BETTER: Final = 1.1
 # The hosted service documents no limit; this one keeps a document within its worker's memory.
 MOST_PAGES: Final = 5000
 # Of the reasons that liteparse gives for OCR, those for which it is worth its seconds.
@@ -95,7 +92,7 @@ def read_pdf(path: Path, options: Mapping[str, Any]) -> list[Page]:
 
 
 def read_content(content: bytes, options: Mapping[str, Any]) -> list[Page]:
-    """Return the pages of a PDF or an image.
+    """Return the pages of a PDF.
 
     Pages without usable text are read by OCR if an engine is installed, and otherwise returned as
     figures with low confidence. All pages are returned, whatever `settings.page_range` says; the
@@ -114,25 +111,13 @@ def read_content(content: bytes, options: Mapping[str, Any]) -> list[Page]:
     ]
     asked = set(wanted)
     blind = _blind(content, settings, [page for page in raw if page.page_num in asked])
-    if blind and tessdata() is not None:
-        seen = {
-            page.page_num: page
-            for page in _parsed(
-                content, settings, **_tesseract(), target_pages=_listed(list(blind))
-            ).pages
-        }
-        raw = [seen.get(page.page_num, page) for page in raw]
-        turns = {number: turn for number, turn in turns.items() if number not in seen}
     with_words = any(settings.get(name) for name in WORDED)
     pages = [_page(page, with_words=with_words, turn=turns.get(page.page_num, 0)) for page in raw]
-    if blind and tessdata() is None:
-        if has_rapidocr():
-            pages = _recognised(pages, _pictures(content, settings, list(blind)))
-        else:
-            pages = [
-                _unseen(page, blind[page.original]) if page.original in blind else page
-                for page in pages
-            ]
+    if blind:
+        scan = Scan(
+            content, settings.get("document_password"), partial(_pictures, content, settings)
+        )
+        pages = _recognised(pages, blind, scan, with_words=with_words)
     if any(settings.get(name) for name in PICTURED):
         pictures = _pictures(content, settings, wanted)
         pages = [replace(page, picture=pictures.get(page.original, b"")) for page in pages]
@@ -257,10 +242,6 @@ def _pictures(
     return {picture.page_num: picture.image_bytes for picture in result.screenshots}
 
 
-def _tesseract() -> dict[str, Any]:
-    return {"ocr_enabled": True, "tessdata_path": tessdata()}
-
-
 def _listed(numbers: Sequence[int]) -> str:
     return ",".join(map(str, numbers))
 
@@ -279,7 +260,7 @@ def _blind(
     ]
     odd = [page.page_num for page in painted if _is_odd(page.text)]
     found = dict.fromkeys(blank, frozenset({"no-text"}))
-    if tessdata() is None and not has_rapidocr():
+    if not has_engine():
         found |= dict.fromkeys(odd, frozenset({"garbled"}))
         odd = []
     doubtful = sorted({*short, *odd} - found.keys())
@@ -316,17 +297,36 @@ def _is_odd(text: str) -> bool:
     return len(_ODD.findall(text)) >= max(3, len(text) * ODD)
 
 
-def _recognised(pages: list[Page], pictures: Mapping[int, bytes]) -> list[Page]:
-    """Replace the pages that have a picture by what RapidOCR reads on it."""
+def _recognised(
+    pages: list[Page], blind: Mapping[int, frozenset[str]], scan: Scan, *, with_words: bool
+) -> list[Page]:
+    """Return the pages with what OCR reads on those that are blind, or why it doesn't."""
+    if not has_engine():
+        return [
+            _unseen(page, blind[page.original]) if page.original in blind else page
+            for page in pages
+        ]
+    seen = recognised_pages(scan, list(blind))
     return [
-        _read_picture(page, pictures[page.original]) if page.original in pictures else page
+        _better(page, seen[page.original], with_words=with_words) if page.original in seen else page
         for page in pages
     ]
 
 
-def _read_picture(page: Page, picture: bytes) -> Page:
-    lines = lines_in(picture)
-    return replace(page, blocks=paragraphs_of(lines), lines=lines, words=lines) if lines else page
+def _better(page: Page, seen: Recognised, *, with_words: bool) -> Page:
+    """Return the page with the text that OCR found, if that is more than what it had."""
+    own = worth(block.content for block in page.blocks)
+    read = worth(piece.text for piece in seen.pieces)
+    if read <= own * BETTER:
+        unread = seen.unread if own == 0 else ()
+        return replace(page, unread=(*page.unread, *unread))
+    return replace(
+        page,
+        blocks=blocks_of(seen.pieces),
+        words=words_of(seen.pieces) if with_words else (),
+        lines=lines_of(seen.pieces) if with_words else (),
+        unread=(*page.unread, *seen.unread),
+    )
 
 
 def _unseen(page: Page, reasons: frozenset[str]) -> Page:
@@ -387,44 +387,25 @@ def _page(page: Any, *, with_words: bool, turn: int) -> Page:
 def _with_words(found: Page, page: Any, beside: Sequence[PageBlock], boxed: Boxed) -> Page:
     items = page.text_items
     extra = [Word(block.content, block.box, None) for block in beside]
-    lines = [Word(item.text, boxed(item), item.confidence) for item in items]
-    words = [Word(word.text, boxed(word), item.confidence) for item in items for word in item.words]
+    lines = [Word(item.text, boxed(item), None) for item in items]
+    words = [Word(word.text, boxed(word), None) for item in items for word in item.words]
     return replace(found, words=(*words, *extra), lines=(*lines, *extra))
 
 
 def _blocks(page: Any, boxed: Boxed) -> tuple[list[PageBlock], list[str]]:
     """Return the page's blocks, and why some could not be converted."""
     items = page.text_items
-    recognised = [item for item in items if item.confidence is not None]
     blocks: list[PageBlock] = []
     unread: list[str] = []
     for raw in page.blocks or []:
         try:
-            block = _block(raw, page, recognised, boxed)
+            block = _typed(raw, page, boxed)
             if block is not None:
                 blocks.append(as_key_values(block, raw.bbox, items))
         except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
             # Its words are in the page's text, by which they are completed.
             unread.append(f"the place of a {raw.kind} is not known: {error}")
     return blocks, unread
-
-
-def _block(raw: Any, page: Any, recognised: list[Any], boxed: Boxed) -> PageBlock | None:
-    """Convert a block; it is as sure as the words in it that OCR recognised, if any."""
-    block = _typed(raw, page, boxed)
-    if block is None or not recognised:
-        return block
-    return replace(
-        block,
-        sure=block.sure and surely([item.confidence for item in recognised if _lies_in(item, raw)]),
-    )
-
-
-def _lies_in(item: Any, raw: Any) -> bool:
-    across = item.x + item.width / 2
-    down = item.y + item.height / 2
-    box = raw.bbox
-    return bool(box.x <= across <= box.x + box.width and box.y <= down <= box.y + box.height)
 
 
 def _typed(raw: Any, page: Any, boxed: Boxed) -> PageBlock | None:

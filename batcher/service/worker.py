@@ -24,8 +24,8 @@ import msgspec
 
 from batcher.reducto.api_types import ErrorName
 from batcher.service.handlers import perform
-from batcher.service.parsing.ocr import CORES
 from batcher.service.parsing.pages import DocumentProblem
+from batcher.service.parsing.scans.ocr import CORES
 from batcher.service.rendering import store
 from batcher.service.task_context import Ask, Desk, is_of_the_machine
 from batcher.service.tasks import Question, Reply, Report, Task

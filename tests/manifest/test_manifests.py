@@ -14,7 +14,7 @@ from typing import Any
 
 from batcher.manifest.loading import load
 from batcher.runs.plan import make_plan
-from batcher.service.parsing import ocr
+from batcher.service.parsing.scans import ocr
 
 ROOT = Path(__file__).parents[2]
 TOTALS = [700.08, 2092.2, 647.04, 1004.28, 1463.4]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.reducto.api_types import ErrorName
-from batcher.service.parsing.ocr import CORES
+from batcher.service.parsing.scans.ocr import CORES
 
 BOX = {"left": 0.1, "top": 0.1, "width": 0.8, "height": 0.1, "page": 1, "original_page": 1}
 

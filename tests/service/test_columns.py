@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from batcher.service.parsing.columns import Piece
 from batcher.service.parsing.pages import Word
-from batcher.service.parsing.paragraphs import blocks_of
+from batcher.service.parsing.scans.columns import Piece
+from batcher.service.parsing.scans.paragraphs import blocks_of
 
 LINE = 10.0  # height
 PROSE = "some words of an ordinary line"

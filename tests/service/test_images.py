@@ -12,8 +12,9 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from batcher.service.parsing import Parsed, images, parse
+from batcher.service.parsing import Parsed, parse
 from batcher.service.parsing.pages import DocumentProblem
+from batcher.service.parsing.scans import images
 
 pillow_heif.register_heif_opener()
 FORMATS = "png jpg gif bmp tiff heic webp ppm pcx".split()

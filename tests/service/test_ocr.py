@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from scans import as_pdf, blank, with_word, write
 
-from batcher.service.parsing import Parsed, ocr, parse, tesseract
+from batcher.service.parsing import Parsed, parse
+from batcher.service.parsing.scans import ocr, tesseract
 
 DOCUMENTS = Path(__file__).parents[2] / "examples" / "documents"
 SCAN = DOCUMENTS / "correspondence" / "delivery-note-scan.pdf"
@@ -84,7 +85,7 @@ def test_pages_of_text_are_never_recognised(monkeypatch: pytest.MonkeyPatch) -> 
     def refuse() -> str:
         raise AssertionError("OCR was asked for")
 
-    monkeypatch.setattr("batcher.service.parsing.pdf.recognised_pages", refuse)
+    monkeypatch.setattr("batcher.service.parsing.pdf.document.recognised_pages", refuse)
     assert read(HANDBOOK)
 
 
@@ -156,7 +157,7 @@ def test_a_text_that_says_more_than_ocr_is_kept(
 ) -> None:
     """OCR is for pages that have none, or nonsense."""
     blind = {1: frozenset({"garbled"})}
-    monkeypatch.setattr("batcher.service.parsing.pdf._blind", lambda *_: blind)
+    monkeypatch.setattr("batcher.service.parsing.pdf.document._blind", lambda *_: blind)
     before = read(HANDBOOK, page_range=1)
     monkeypatch.undo()
     assert [block["content"] for block in before] == [

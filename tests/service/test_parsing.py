@@ -100,7 +100,7 @@ def test_the_scanner_takes_what_is_read_here() -> None:
 
 def test_a_document_of_too_many_pages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """By name, and before more than those are laid out."""
-    monkeypatch.setattr("batcher.service.parsing.pdf.MOST_PAGES", 3)
+    monkeypatch.setattr("batcher.service.parsing.pdf.document.MOST_PAGES", 3)
     with pytest.raises(DocumentProblem) as caught:
         read(EXAMPLES / "documents" / "handbook" / "workshop-handbook.pdf")
     assert caught.value.name == "DOCUMENT_TOO_LARGE"

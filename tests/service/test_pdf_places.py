@@ -22,9 +22,10 @@ from marked_pdf import (
     with_xfa,
 )
 
-from batcher.service.parsing import Parsed, parse, pdf
-from batcher.service.parsing.ocr import NO_ENGINE
+from batcher.service.parsing import Parsed, parse
 from batcher.service.parsing.pages import DocumentProblem
+from batcher.service.parsing.pdf import document
+from batcher.service.parsing.scans.ocr import NO_ENGINE
 
 # liteparse tears a word apart that stands upside down on a page which doesn't.
 UNREAD = {"upside down": "ermark Und"}
@@ -32,7 +33,7 @@ UNREAD = {"upside down": "ermark Und"}
 
 @pytest.fixture(autouse=True)
 def _without_ocr(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pdf, "has_engine", lambda: False)
+    monkeypatch.setattr(document, "has_engine", lambda: False)
 
 
 @pytest.fixture
@@ -186,14 +187,14 @@ def test_a_box_that_cannot_be_right_costs_no_words(
     read: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The block's words are completed from the page's text."""
-    real = pdf._typed
+    real = document._typed
 
     def refuse(raw: Any, *others: Any) -> Any:
         if raw.text and "second" in raw.text:
             raise ValueError("cannot convert float NaN to integer")
         return real(raw, *others)
 
-    monkeypatch.setattr(pdf, "_typed", refuse)
+    monkeypatch.setattr(document, "_typed", refuse)
     made = File()
     made.page(line("The first words", 60, 700) + line("The second words", 60, 500))
     parsed = read(made.bytes())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batcher.service.parsing.plausibility import worth
+from batcher.service.parsing.scans.plausibility import worth
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 import pytest
 from marked_tiff import MARKERS, marked
 
-from batcher.service.parsing import Parsed, ocr, parse
+from batcher.service.parsing import Parsed, parse
+from batcher.service.parsing.scans import ocr
 
 pytestmark = pytest.mark.skipif(
     ocr.find_tesseract() is None, reason="Tesseract is not installed, so no scan is read"

@@ -12,7 +12,7 @@ from malformed_uploads import MULTIPART, WHOLE, answer, request, status
 from test_answers import answered, reader  # noqa: F401 (a fixture)
 from vendors_tests import onepager, pdf_of
 
-from batcher.service.parsing.pdf_info import info_of
+from batcher.service.parsing.pdf.info import info_of
 
 KINDS = [
     {"category": "invoice", "criteria": ["an invoice or bill"]},

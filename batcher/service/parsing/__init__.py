@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from batcher.reducto.api_types import ErrorName
-from batcher.service.parsing import images as pictured
-from batcher.service.parsing import pdf, searchable
 from batcher.service.parsing.chunking import chunks_of, ocr_of
 from batcher.service.parsing.kinds import kind_of
 from batcher.service.parsing.mail.message import read_mail
@@ -29,9 +27,12 @@ from batcher.service.parsing.pages import (
     unread_of,
     unsupported,
 )
+from batcher.service.parsing.pdf import searchable
+from batcher.service.parsing.pdf.document import DPI, read_pdf
 from batcher.service.parsing.pictures import illustrated
 from batcher.service.parsing.properties import properties_of
 from batcher.service.parsing.rtf.document import read_rtf
+from batcher.service.parsing.scans.images import read_image
 from batcher.service.parsing.selection import selected
 from batcher.service.parsing.sheets.pages import read_sheets
 from batcher.service.parsing.slides.deck import read_pptx
@@ -47,8 +48,8 @@ __all__ = ["DocumentProblem", "Parsed", "parse"]
 Reader = Callable[[Path, Mapping[str, Any]], list[Page]]
 
 READERS: Final[Mapping[str, Reader]] = {
-    "pdf": pdf.read_pdf,
-    "image": pictured.read_image,
+    "pdf": read_pdf,
+    "image": read_image,
     "html": read_html,
     "csv": read_csv,
     "md": read_markdown,
@@ -112,7 +113,7 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
     pages, images = illustrated(pages, settings.get("return_images") or ())
     if settings.get("embed_pdf_metadata") and kind in PLACED:
         dpi = settings.get("embed_pdf_metadata_dpi") or EMBEDDED_DPI
-        images[searchable.NAME] = searchable.searchable(pages, dpi=dpi, rendered_at=pdf.DPI)
+        images[searchable.NAME] = searchable.searchable(pages, dpi=dpi, rendered_at=DPI)
     ocr = ocr_of(pages) if settings.get("return_ocr_data") and kind in PLACED else None
     chunks = chunks_of(formatted(pages, options), options)
     return Parsed(

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from batcher.service.parsing.markup.tree import declared_charset, parsed
-from batcher.service.parsing.mending import mended
 from batcher.service.parsing.office.package import BrokenPart, opened
-from batcher.service.parsing.pdf_info import info_of
+from batcher.service.parsing.pdf.info import info_of
+from batcher.service.parsing.pdf.mending import mended
 from batcher.service.parsing.text.decoding import decode
 
 NAMES: Final = (

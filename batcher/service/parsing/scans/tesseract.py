@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.service.parsing.columns import Piece
 from batcher.service.parsing.pages import Box, Word
+from batcher.service.parsing.scans.columns import Piece
 
 # Where Debian and Fedora install the data, relative to the root.
 TESSDATA: Final = (

@@ -17,9 +17,14 @@ from functools import partial
 from typing import Any, Final
 
 from batcher.common.extras import install_command
-from batcher.service.parsing.columns import Piece
 from batcher.service.parsing.pages import Box, Word
-from batcher.service.parsing.tesseract import Tesseract, find_tesseract, wanted_languages, within
+from batcher.service.parsing.scans.columns import Piece
+from batcher.service.parsing.scans.tesseract import (
+    Tesseract,
+    find_tesseract,
+    wanted_languages,
+    within,
+)
 
 # Why a page that is a picture has no text, for `Page.unread`.
 NO_ENGINE: Final = f"not read: no OCR here; apt install tesseract-ocr or {install_command('ocr')}"

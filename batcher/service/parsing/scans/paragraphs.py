@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import Final, NamedTuple
 
-from batcher.service.parsing.columns import Piece, Row, line_height, regions_of, spaces
 from batcher.service.parsing.keyvalues import are_key_values
 from batcher.service.parsing.pages import Box, PageBlock, Word, table
+from batcher.service.parsing.scans.columns import Piece, Row, line_height, regions_of, spaces
 
 SURE: Final = 0.8  # lowest mean confidence at which recognised text counts as sure
 DOUBTFUL: Final = 0.5  # a word of less makes its block doubtful

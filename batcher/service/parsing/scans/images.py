@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from batcher.reducto.api_types import ErrorName
-from batcher.service.parsing.frames import BROKEN, check_size, picture_for_ocr, picture_of
-from batcher.service.parsing.ocr import NO_ENGINE, Recognised, has_engine, recognised
 from batcher.service.parsing.pages import DocumentProblem, Page, PageBlock, corrupt, unsupported
-from batcher.service.parsing.paragraphs import blocks_of, lines_of, words_of
-from batcher.service.parsing.pdf import PICTURED, WORDED, with_running_lines
+from batcher.service.parsing.pdf.document import PICTURED, WORDED, with_running_lines
+from batcher.service.parsing.scans.frames import BROKEN, check_size, picture_for_ocr, picture_of
+from batcher.service.parsing.scans.ocr import NO_ENGINE, Recognised, has_engine, recognised
+from batcher.service.parsing.scans.paragraphs import blocks_of, lines_of, words_of
 from batcher.service.parsing.selection import selected
 
 FRAMES: Final = 500

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from batcher.service.parsing.pdf_info import decoded, packed_objects, text_at_start
+from batcher.service.parsing.pdf.info import decoded, packed_objects, text_at_start
 
 UNNAMED: Final = "without a readable name"
 MOST: Final = 20  # files that are named

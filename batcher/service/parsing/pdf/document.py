@@ -11,11 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from batcher.reducto.api_types import ErrorName
-from batcher.service.parsing.forms import attached, beside_text
 from batcher.service.parsing.keyvalues import as_key_values
-from batcher.service.parsing.leftovers import completed, merged
-from batcher.service.parsing.mending import mended
-from batcher.service.parsing.ocr import NO_ENGINE, Recognised, Scan, has_engine, recognised_pages
 from batcher.service.parsing.pages import (
     Box,
     DocumentProblem,
@@ -27,11 +23,21 @@ from batcher.service.parsing.pages import (
     protected,
     table,
 )
-from batcher.service.parsing.paragraphs import blocks_of, lines_of, words_of
-from batcher.service.parsing.pdf_attachments import attachments_of
-from batcher.service.parsing.plausibility import worth
+from batcher.service.parsing.pdf.attachments import attachments_of
+from batcher.service.parsing.pdf.forms import attached, beside_text
+from batcher.service.parsing.pdf.leftovers import completed, merged
+from batcher.service.parsing.pdf.mending import mended
+from batcher.service.parsing.pdf.turning import is_as_full, turn_of, turned_back
+from batcher.service.parsing.scans.ocr import (
+    NO_ENGINE,
+    Recognised,
+    Scan,
+    has_engine,
+    recognised_pages,
+)
+from batcher.service.parsing.scans.paragraphs import blocks_of, lines_of, words_of
+from batcher.service.parsing.scans.plausibility import worth
 from batcher.service.parsing.selection import selected
-from batcher.service.parsing.turning import is_as_full, turn_of, turned_back
 
 Boxed = Callable[[Any], Box]  # converts a box of liteparse's
 

@@ -22,11 +22,13 @@ INSIDE = {
     " address_lists inputs responses calls client fake_client",
     "ledger": "filesystem lock connection queries.rows queries.fragments queries.notes"
     " queries.sending queries.tracking queries.sharing queries.audit queries.repair"
-    " queries.reporting queries.run_history schema migrations journal integrity run_spend"
-    " event_writes intake writer ledger remembered derived_outputs statistics history reader",
+    " queries.reporting queries.run_history queries.storage schema migrations"
+    " journal integrity run_spend event_writes intake writer ledger remembered"
+    " derived_outputs statistics history reader",
     "runs": "preflight callback metrics notifications wiring end_of_run kinds running plan checks",
     "results": "document frames reader",
-    "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal demo",
+    "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal demo"
+    " storage prune",
 }
 IMPURE = {
     "asyncio",

@@ -238,7 +238,7 @@ def status(what: Path, as_json: bool, follow: bool, strict: bool) -> None:
         from batcher.views.watch import watch
 
         watch(place.batch, place.ledger, stream=sys.stdout)
-    values = status_values(place.ledger, under_way=is_held(place.ledger))
+    values = status_values(place.ledger, under_way=is_held(place.ledger), output=place.output)
     if not follow:
         click.echo(msgspec.json.encode(values) if as_json else status_words(place.batch, values))
     lacks = strict and unsaved(values["documents"])

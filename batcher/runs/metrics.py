@@ -11,14 +11,15 @@ import math
 import platform
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Gauge, Histogram, Info, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 
 import batcher
@@ -71,26 +72,13 @@ class RunMetrics:
         self._figures: LedgerFigures | None = None
         self._reading = asyncio.Lock()
         self._rate_limits: RateLimits | None = None
-        self._count_requests()
+        self._requests: Counter[tuple[str, str]] = Counter()
+        self._sent: Counter[str] = Counter()
+        self._received: Counter[str] = Counter()
         self._time()
         self._describe(manifest)
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
-
-    def _count_requests(self) -> None:
-        self._requests = self._counter(
-            "batcher_requests", "Requests to the service that have ended.", ["call", "status"]
-        )
-        self._too_many = self._counter(
-            "batcher_rate_limited", "Requests that the service refused as too many.", ["call"]
-        )
-        self._sent = self._counter("batcher_sent_bytes", "Bytes of bodies sent.", ["call"])
-        self._received = self._counter(
-            "batcher_received_bytes", "Bytes of bodies received.", ["call"]
-        )
-
-    def _counter(self, name: str, about: str, labels: list[str]) -> Counter:
-        return Counter(name, about, labels, registry=self.registry)
 
     def _time(self) -> None:
         self._lag = Histogram(
@@ -128,13 +116,11 @@ class RunMetrics:
 
     def exchanged(self, call: str, outcome: str, *, sent: int, received: int) -> None:
         """Count a request; see `reducto.calls.Meter`."""
-        self._requests.labels(call, outcome).inc()
-        if outcome == TOO_MANY:
-            self._too_many.labels(call).inc()
-        if sent:
-            self._sent.labels(call).inc(sent)
-        if received:
-            self._received.labels(call).inc(received)
+        # A run makes thousands of requests between two looks at its metrics, so that the library's
+        # counters, with their locks, would cost more than all else here.
+        self._requests[call, outcome] += 1
+        self._sent[call] += sent
+        self._received[call] += received
 
     def watch_lanes(self, rate_limits: RateLimits) -> None:
         """Report from now on for how long each kind of call pauses."""
@@ -173,10 +159,30 @@ class RunMetrics:
     def collect(self) -> Iterator[Any]:
         """Yield what is read when asked: called by the registry."""
         yield _gauge("batcher_in_flight", "Jobs in flight.", self._ledger.in_flight)
+        yield from self._of_requests()
         if self._rate_limits is not None:
             yield _lanes(self._rate_limits)
         if self._figures is not None:
             yield from self._of_ledger(self._figures)
+
+    def _of_requests(self) -> Iterator[Any]:
+        too_many = {
+            call: number for (call, status), number in self._requests.items() if status == TOO_MANY
+        }
+        yield _counter(
+            "batcher_requests",
+            "Requests to the service that have ended.",
+            ["call", "status"],
+            self._requests,
+        )
+        by_call: dict[tuple[str, str], Mapping[str, int]] = {
+            ("batcher_rate_limited", "Requests that the service refused as too many."): too_many,
+            ("batcher_sent_bytes", "Bytes of bodies sent."): self._sent,
+            ("batcher_received_bytes", "Bytes of bodies received."): self._received,
+        }
+        for (name, about), numbers in by_call.items():
+            of_calls = {(call,): number for call, number in numbers.items()}
+            yield _counter(name, about, ["call"], of_calls)
 
     def _of_ledger(self, figures: LedgerFigures) -> Iterator[Any]:
         documents = GaugeMetricFamily(
@@ -248,6 +254,13 @@ def _counts(
 
 def _gauge(name: str, about: str, value: float) -> Any:
     return GaugeMetricFamily(name, about, value=value)
+
+
+def _counter(name: str, about: str, labels: list[str], numbers: Mapping[Any, int]) -> Any:
+    counter = CounterMetricFamily(name, about, labels=labels)
+    for values, number in numbers.items():
+        counter.add_metric(values, number)
+    return counter
 
 
 def _lanes(rate_limits: RateLimits) -> Any:

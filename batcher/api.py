@@ -181,8 +181,8 @@ def status(batch: Batch) -> dict[str, Any]:
     Among them are `documents` by state, `under_way`, `pages`, `credits` and `cost`. A run under way
     isn't disturbed, and the service isn't asked. Raises ManifestError and LedgerError.
     """
-    ledger = place_of(batch).ledger
-    return status_values(ledger, under_way=is_held(ledger))
+    place = place_of(batch)
+    return status_values(place.ledger, under_way=is_held(place.ledger), output=place.output)
 
 
 def failures(batch: Batch) -> list[Document]:

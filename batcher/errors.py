@@ -7,6 +7,7 @@ What can happen to a single document while it is processed is an event, not an e
     ├── ServiceUnusable           the local service can't start on this machine
     │   └── PlaceUnusable         its folder or its port isn't available: name another one
     ├── ReceiverUnusable          the address on which to receive webhooks isn't available
+    ├── MetricsUnusable           the address on which to serve metrics isn't available
     ├── BudgetSpent               one more submission would exceed a limit of the manifest
     ├── Stopped                   the run was stopped before it had begun
     ├── LedgerError               the ledger can't be used in its present state
@@ -90,6 +91,10 @@ class PlaceUnusable(ServiceUnusable):
 
 
 class ReceiverUnusable(BatcherError):
+    pass
+
+
+class MetricsUnusable(BatcherError):
     pass
 
 

@@ -135,6 +135,7 @@ async def test_what_the_commands_do_can_be_called(
         (failed,) = await aio.failures(batch)
         assert (failed.state, failed.kind) == (State.FAILED, "document") and failed.reason
         assert batcher.status(batch)["documents"] == {"saved": 5, "failed": 1}
+        assert batcher.status(batch)["disk"]["results"] > 0
     assert (await aio.status(out)).keys() == batcher.status(out).keys()
     assert batcher.retry(out, [failed.source], only="document").documents == 1
     assert (await aio.retry(out)).documents == 0

@@ -19,14 +19,16 @@ ORDER = (
 INSIDE = {
     "reducto": "api_types public_addresses request_schema error_rules job rate_card page_selection"
     " option_shapes option_checks citations results result_links links_within webhook_signature"
-    " address_lists inputs responses client fake_client",
+    " address_lists inputs responses calls client fake_client",
     "ledger": "filesystem lock connection queries.rows queries.fragments queries.notes"
     " queries.sending queries.tracking queries.sharing queries.audit queries.repair"
-    " queries.reporting queries.run_history schema migrations journal integrity run_spend"
-    " event_writes intake writer ledger remembered derived_outputs statistics history reader",
-    "runs": "preflight callback notifications wiring end_of_run kinds running plan checks",
+    " queries.reporting queries.run_history queries.storage schema migrations"
+    " journal integrity run_spend event_writes intake writer ledger remembered"
+    " derived_outputs statistics history reader",
+    "runs": "preflight callback metrics notifications wiring end_of_run kinds running plan checks",
     "results": "document frames reader",
-    "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal demo",
+    "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal demo"
+    " storage prune",
 }
 IMPURE = {
     "asyncio",
@@ -57,6 +59,7 @@ HOMES = {
         "reducto.public_addresses",
         "adapters.webhook_receiver",
         "adapters.notifications",
+        "adapters.metrics_endpoint",
     },
     "sqlite_utils": {"ledger.ledger", "ledger.migrations", "ledger.intake"},
     "aiofiles": {"reducto.client"},
@@ -66,6 +69,7 @@ HOMES = {
     "tenacity": {"reducto.client"},
     "asyncio_throttle": {"adapters.rate_limits"},
     "tqdm": {"views.progress"},
+    "prometheus_client": {"runs.metrics"},
 }
 
 

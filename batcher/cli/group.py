@@ -20,8 +20,8 @@ from batcher.errors import BatcherError
 from batcher.exit_codes import ExitCode
 
 ORDER: Final = (
-    "demo run plan status runs why failures retry verify cancel rebuild export report serve init"
-    " schema completion"
+    "demo run plan status runs why failures retry verify prune cancel rebuild export report serve"
+    " init schema completion"
 ).split()
 
 

@@ -205,6 +205,56 @@ def cancel(what: Path, as_json: bool, quiet: bool) -> None:
     sys.exit(summary.exit_code)
 
 
+@main.command(short_help="Remove from disk what nobody needs any more.")
+@WHAT
+@click.option(
+    "--keep-runs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Let go what was replaced before the last N runs, and shorten the summaries of such runs.",
+)
+@click.option(
+    "--service-data",
+    is_flag=True,
+    help="Also what the local service keeps of documents whose result is saved and verified.",
+)
+@click.option("--yes", is_flag=True, help="Remove it; otherwise it is only listed.")
+@AS_JSON
+def prune(what: Path, keep_runs: int | None, service_data: bool, yes: bool, as_json: bool) -> None:
+    """List what lies on disk beside the results, and what can go; with --yes, remove that.
+
+    Unfinished files of a crash, traces of internal errors, older copies of the ledger, a rehearsal,
+    and replaced results that could save nobody a payment go. Results, journals and whatever the
+    ledger still needs never do. Nothing is removed while a run is under way.
+
+    \b
+    batcher prune results/nightly
+    batcher prune results/nightly --keep-runs 30 --service-data --yes
+    """
+    from batcher.maintenance import prune as pruning
+    from batcher.views.prune_view import plan_words, pruned_words
+
+    place = place_of(what)
+    data = None
+    if service_data:
+        from batcher.service.pruning import DataFolder
+
+        retention = known_manifest(what).service.result_retention
+        data = DataFolder(place.ledger.parent / "service", retention=retention)
+    wish = pruning.Wish(place.output, place.ledger, keep_runs, data)
+    if yes:
+        done = complete(pruning.prune(wish))
+        values = {**done.plan.values(), "removed": done.removed, "won": done.won}
+        click.echo(json.dumps(values) if as_json else pruned_words(done))
+        return
+    plan = pruning.look(wish)
+    click.echo(json.dumps(plan.values()) if as_json else plan_words(place.batch, plan))
+    if pruning.under_way(wish):
+        click.echo("a run is under way: nothing can be removed before it ends", err=True)
+    elif not plan.is_empty:
+        click.echo("nothing was removed; the same command with --yes does it", err=True)
+
+
 @main.command()
 @WHAT
 @click.option(

@@ -44,6 +44,22 @@ def _faults(ctx: click.Context, option: click.Parameter, orders: str) -> str:
     return orders
 
 
+def _listen(
+    ctx: click.Context, option: click.Parameter, address: str | None
+) -> tuple[str, int] | None:
+    if address is None:
+        return None
+    from batcher.manifest.values import READERS
+
+    try:
+        host, port = READERS["address"](address, Path())
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{error}; write --metrics=HOST:PORT, or put --metrics behind the manifest"
+        ) from error
+    return host, port
+
+
 @main.command()
 @click.argument("what", metavar="MANIFEST|DIRECTORY", type=PATH)
 @OUT
@@ -80,6 +96,14 @@ def _faults(ctx: click.Context, option: click.Parameter, orders: str) -> str:
     is_flag=True,
     help="Exit code 1 while any document isn't saved, also of earlier runs.",
 )
+@click.option(
+    "--metrics",
+    is_flag=False,
+    flag_value="127.0.0.1:9464",
+    metavar="[HOST:PORT]",
+    callback=_listen,
+    help="Serve metrics for Prometheus during the run; by default on 127.0.0.1:9464.",
+)
 def run(
     what: Path,
     output: Path | None,
@@ -96,6 +120,7 @@ def run(
     start_over: bool,
     yes: bool,
     strict: bool,
+    metrics: tuple[str, int] | None,
 ) -> None:
     """Start or resume a batch.
 
@@ -112,6 +137,10 @@ def run(
         manifest = known_manifest(what)
     else:
         manifest = manifest_of(what, output, endpoint, service, overrides, sources=not collect)
+    if metrics is not None:
+        from batcher.manifest.loading import with_metrics
+
+        manifest = with_metrics(manifest, metrics)
     if sample is not None:
         manifest = replace(manifest, limits=replace(manifest.limits, is_sample=True))
     if start_over:
@@ -209,7 +238,7 @@ def status(what: Path, as_json: bool, follow: bool, strict: bool) -> None:
         from batcher.views.watch import watch
 
         watch(place.batch, place.ledger, stream=sys.stdout)
-    values = status_values(place.ledger, under_way=is_held(place.ledger))
+    values = status_values(place.ledger, under_way=is_held(place.ledger), output=place.output)
     if not follow:
         click.echo(msgspec.json.encode(values) if as_json else status_words(place.batch, values))
     lacks = strict and unsaved(values["documents"])

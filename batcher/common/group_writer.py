@@ -93,6 +93,8 @@ class GroupWriter:
         self._wake = threading.Event()
         self._closing = False
         self._failed: BaseException | None = None
+        # called by the writer's thread with the seconds that each commit took
+        self.observe: Callable[[float], None] | None = None
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
@@ -141,7 +143,10 @@ class GroupWriter:
         if self._failed is not None:
             _fail(group, self._failed)
             return
+        began = time.monotonic()
         commit(self._connection, group, rules=self._rules, shadow=self._shadow)
+        if self.observe is not None:
+            self.observe(time.monotonic() - began)
         errors = (request.error for request in group)
         self._failed = next((error for error in errors if self._rules.is_final(error)), None)
 

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
-from batcher.common.group_writer import Work
+from batcher.common.group_writer import GroupWriter, Work
 from batcher.common.secrets import Secrets
 from batcher.core.budget import Budget, Overrun
 from batcher.core.duplicate_jobs import DuplicateJob
@@ -379,6 +379,11 @@ class Ledger:
     def _wake(self) -> None:
         self._changed.set()  # wakes all current waiters …
         self._changed = asyncio.Event()  # … and later ones wait for the next change
+
+    def time_commits(self, observe: Callable[[float], None]) -> None:
+        """Have `observe` called with the seconds of each commit, by the thread that made it."""
+        if isinstance(self._writer, GroupWriter):
+            self._writer.observe = observe
 
     def close(self) -> None:
         # The reader first: the connection that closes last folds the WAL into the file, and that

@@ -20,7 +20,17 @@ from batcher.common.json_values import as_json
 from batcher.errors import ManifestError, Problem
 from batcher.exit_codes import RunEnd
 from batcher.manifest.headers import problems as header_problems
-from batcher.manifest.model import LOCAL, Limits, Manifest, Notify, Output, Service, Source, Webhook
+from batcher.manifest.model import (
+    LOCAL,
+    Limits,
+    Manifest,
+    Metrics,
+    Notify,
+    Output,
+    Service,
+    Source,
+    Webhook,
+)
 from batcher.manifest.password_rules import PLACES as PASSWORD_PLACES
 from batcher.manifest.values import READERS, TYPES, shown
 from batcher.reducto.api_types import ENDPOINTS, METADATA_KEY, SERVICES
@@ -307,6 +317,13 @@ NOTIFY: Final[Table] = {
         among=tuple(RunEnd),
     ),
 }
+METRICS: Final[Table] = {
+    "listen": Key(
+        "address",
+        "The host and port at which a run serves its metrics for Prometheus, under `/metrics`.",
+        '"127.0.0.1:9464"',
+    ),
+}
 RETRY: Final[Table] = {
     "class": Key(
         "string",
@@ -358,6 +375,7 @@ MANIFEST: Final[Table] = {
     "prices": Key("table", "What the account pays.", table=PRICES),
     "webhook": Key("table", "How the service may call back.", table=WEBHOOK),
     "notify": Key("table", "Who is told how a run ended.", table=NOTIFY),
+    "metrics": Key("table", "Who may watch a run: figures for Prometheus.", table=METRICS),
 }
 
 
@@ -383,6 +401,7 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
     limits = reading.table(top.get("limits", {}), LIMITS, "limits.")
     prices = reading.table(top.get("prices", {}), PRICES, "prices.")
     notify = reading.table(top.get("notify", {}), NOTIFY, "notify.")
+    metrics = reading.table(top.get("metrics", {}), METRICS, "metrics.")
     if "notify" in top and "url" not in top["notify"]:
         reading.problems.append(
             Problem("notify.url", "missing", "the address the summary is posted to")
@@ -412,6 +431,7 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
         limits=Limits(**limits),
         prices=Prices(**prices),
         notify=Notify(**notify) if notify else None,
+        metrics=Metrics(**metrics) if "metrics" in top else None,
         where=where,
     )
 

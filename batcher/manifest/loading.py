@@ -21,7 +21,7 @@ from batcher.common.text_files import NotText, read_text
 from batcher.errors import ManifestError, Problem
 from batcher.manifest.certificates import untrusted
 from batcher.manifest.keys import override, read_manifest
-from batcher.manifest.model import Manifest, Source
+from batcher.manifest.model import Manifest, Metrics, Source
 from batcher.manifest.patterns import bad_pattern, never_matches
 from batcher.reducto.job import Job
 
@@ -169,9 +169,30 @@ def _checked(manifest: Manifest, *, sources: bool = True) -> Manifest:
         problems.append(
             Problem("output.mirror", "object stores need obstore, which isn't installed", hint)
         )
+    problems += _without_metrics_library(manifest)
     if problems:
         raise ManifestError(manifest.where, problems)
     return manifest
+
+
+def with_metrics(manifest: Manifest, listen: tuple[str, int]) -> Manifest:
+    """Return the manifest with its metrics served at `listen`.
+
+    Raises ManifestError if the library for that isn't installed.
+    """
+    manifest = replace(manifest, metrics=Metrics(listen=listen))
+    if problems := list(_without_metrics_library(manifest)):
+        raise ManifestError(manifest.where, problems)
+    return manifest
+
+
+def _without_metrics_library(manifest: Manifest) -> Iterator[Problem]:
+    if manifest.metrics is not None and find_spec("prometheus_client") is None:
+        yield Problem(
+            "metrics.listen",
+            "metrics need prometheus-client, which isn't installed",
+            install_command("metrics"),
+        )
 
 
 def _misplaced(manifest: Manifest) -> Iterator[Problem]:

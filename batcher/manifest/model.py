@@ -140,6 +140,13 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """Where a run serves its metrics. `listen` is host and port."""
+
+    listen: tuple[str, int] = ("127.0.0.1", 9464)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """The limits of one run; None means no limit.
 
@@ -188,6 +195,7 @@ class Manifest:
     limits: Limits = field(default_factory=Limits)
     prices: Prices = field(default_factory=Prices)
     notify: Notify | None = None
+    metrics: Metrics | None = None
     where: str = ""
 
 

@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from batcher.manifest import keys
-from batcher.manifest.model import Limits, Manifest, Notify, Output, Service, Source, Webhook
+from batcher.manifest.model import (
+    Limits,
+    Manifest,
+    Metrics,
+    Notify,
+    Output,
+    Service,
+    Source,
+    Webhook,
+)
 from batcher.reducto.job import Job
 from batcher.reducto.rate_card import Prices
 
@@ -62,6 +71,7 @@ TABLES: Final[tuple[tuple[str, keys.Table, type | None], ...]] = (
     ("[prices]", keys.PRICES, Prices),
     ("[webhook]", keys.WEBHOOK, Webhook),
     ("[notify]", keys.NOTIFY, Notify),
+    ("[metrics]", keys.METRICS, Metrics),
 )
 
 

@@ -42,6 +42,7 @@ from batcher.errors import (
     Unreachable,
 )
 from batcher.reducto import api_types, responses
+from batcher.reducto.calls import DOWNLOAD, Meter, call_of, outcome_of
 from batcher.reducto.public_addresses import Elsewhere, Resolver, is_on_this_machine, may_lead_to
 
 T = TypeVar("T")
@@ -125,6 +126,7 @@ class ReductoClient:
 
     `key` is sent as a bearer token and never shown. `trust` holds the trusted certificates, as made
     by `manifest.certificates`; None means the system's. `headers` are sent to the API only.
+    `meter` is told of each request.
     """
 
     def __init__(
@@ -135,6 +137,7 @@ class ReductoClient:
         connections: int = 32,
         trust: ssl.SSLContext | None = None,
         headers: Mapping[str, str] | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self._base = base_url.rstrip("/")
         self._key = key.encode()
@@ -142,6 +145,7 @@ class ReductoClient:
         self._authorization = {**self._extra, "Authorization": f"Bearer {key}"}
         self._connections = connections
         self._trust = trust
+        self._meter = meter
         self._session: aiohttp.ClientSession | None = None
         # For links, which must not lead to this machine.
         self._elsewhere: aiohttp.ClientSession | None = None
@@ -370,7 +374,9 @@ class ReductoClient:
             raise BadReply(
                 "GET a signed URL", f"a link to {_shown(url)} is not followed", status=200
             )
-        return await self._repeat(lambda: self._stream_down(url, into, around))
+        return await self._repeat(
+            lambda: self._metered(DOWNLOAD, 0, self._stream_down(url, into, around), _size_written)
+        )
 
     async def _stream_down(self, url: str, into: Path, around: Around | None) -> tuple[str, int]:
         assert self._elsewhere is not None
@@ -442,6 +448,41 @@ class ReductoClient:
         return body, taken
 
     async def _exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        data: Any = None,
+        headers: Mapping[str, str] | None = None,
+        signed: bool = False,
+        **how: Any,
+    ) -> bytes:
+        """Do what `_send` does, and tell the meter of it if there is one."""
+        sending = self._send(method, path, data=data, headers=headers, signed=signed, **how)
+        if self._meter is None:
+            return await sending
+        length = (headers or {}).get("Content-Length", "0")
+        sent = len(data) if isinstance(data, bytes) else int(length)
+        return await self._metered(call_of(method, path, signed=signed), sent, sending, len)
+
+    async def _metered(
+        self, call: str, sent: int, work: Awaitable[T], size: Callable[[T], int]
+    ) -> T:
+        """Await `work`, a request with a body of `sent` bytes, and tell the meter how it ended.
+
+        `size` returns the bytes of the answer.
+        """
+        if self._meter is None:
+            return await work
+        try:
+            answer = await work
+        except BatcherError as error:
+            self._meter.exchanged(call, outcome_of(error), sent=sent, received=0)
+            raise
+        self._meter.exchanged(call, "200", sent=sent, received=size(answer))
+        return answer
+
+    async def _send(
         self,
         method: str,
         path: str,
@@ -555,6 +596,10 @@ async def _write_chunks(
         size += await file.write(chunk)
     digest.update(after)
     return digest.hexdigest(), size + await file.write(after)
+
+
+def _size_written(written: tuple[str, int]) -> int:
+    return written[1]
 
 
 def _is_json(path: Path) -> bool:

@@ -42,6 +42,7 @@ from batcher.manifest.headers import UNSENDABLE, is_sendable, variable_of
 from batcher.manifest.model import LOCAL, Manifest
 from batcher.manifest.password_rules import passwords_in
 from batcher.outputs.result_store import Store
+from batcher.reducto.calls import Meter
 from batcher.reducto.client import Api, ReductoClient
 from batcher.sources.passwords import ring_of
 from batcher.stages.run_control import RunControl
@@ -165,18 +166,24 @@ def _words_of(name: str | None) -> list[str]:
 
 @asynccontextmanager
 async def reach(
-    manifest: Manifest, control: RunControl, clock: SteadyClock, secrets: Secrets | None = None
+    manifest: Manifest,
+    control: RunControl,
+    clock: SteadyClock,
+    secrets: Secrets | None = None,
+    *,
+    meter: Meter | None = None,
 ) -> AsyncIterator[Connection]:
     """Connect to the service, and yield once it has answered.
 
     No error that is raised, here or in the block, contains any of `secrets`, which hold those of
-    the manifest from then on. Raises ManifestError; ServiceError after the manifest's patience, or
-    at once where the key is refused; Stopped where the run is stopped first.
+    the manifest from then on. `meter` is told of each request. Raises ManifestError; ServiceError
+    after the manifest's patience, or at once where the key is refused; Stopped where the run is
+    stopped first.
     """
     control.secrets = secrets = Secrets() if secrets is None else secrets
     keep_secrets(manifest, secrets)
     try:
-        async with _reached(manifest, control, clock) as reached:
+        async with _reached(manifest, control, clock, meter) as reached:
             yield reached
     except Exception as error:
         secrets.clean(error)
@@ -185,7 +192,7 @@ async def reach(
 
 @asynccontextmanager
 async def _reached(
-    manifest: Manifest, control: RunControl, clock: SteadyClock
+    manifest: Manifest, control: RunControl, clock: SteadyClock, meter: Meter | None
 ) -> AsyncIterator[Connection]:
     service = manifest.service
     trust = trust_of(manifest)
@@ -207,7 +214,7 @@ async def _reached(
             key = _key(manifest)
             key_print = fingerprint(key)
         client = await stack.enter_async_context(
-            ReductoClient(url, key, trust=trust, headers=headers)
+            ReductoClient(url, key, trust=trust, headers=headers, meter=meter)
         )
         whose = f"{url} must be the service, and {service.api_key_env} must hold its key"
         await _first_answer(client, control, whose, patience=service.patience)

@@ -112,7 +112,14 @@ async def _to_its_end(
         store.sweep()
         keep = keeper(manifest.output.directory / TRACES, control.trace)
         control.trace = lambda text: keep(ledger.secrets.cut(text))
-        reached = await stack.enter_async_context(reach(manifest, control, clock, ledger.secrets))
+        metrics = None
+        if manifest.metrics is not None:
+            from batcher.runs.metrics import measuring  # few runs need its library
+
+            metrics = await stack.enter_async_context(measuring(manifest, ledger, control))
+        reached = await stack.enter_async_context(
+            reach(manifest, control, clock, ledger.secrets, meter=metrics)
+        )
         refuse_foreign_attempts(ledger, reached)
         if watch is not None:
             watch(ledger)
@@ -134,6 +141,8 @@ async def _to_its_end(
         run = kind(
             RunContext(manifest, ledger, store, reached, control, clock, rng, callback=callback)
         )
+        if metrics is not None:
+            metrics.watch_lanes(run.rate_limits)
         await run.to_its_end()
         audit = _discreet(await run.audit(), ledger.secrets)
         if run.has_taken_its_sample:

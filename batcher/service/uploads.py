@@ -159,6 +159,12 @@ class Uploads:
         return self._folder / upload_id
 
 
+def upload_id_of(file_id: str) -> str | None:
+    """Return the id in a file id, which is also the name of its file; None if it holds none."""
+    match = _FILE_ID.fullmatch(file_id)
+    return match and match[1]
+
+
 def private(path: str, flags: int) -> int:
     """Open a file that only its owner can read, whatever the umask; for use as an `opener`."""
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)

@@ -12,13 +12,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from batcher.common.formatting import format_duration, format_usd, pluralize
+from batcher.common.formatting import format_bytes, format_duration, format_usd, pluralize
 from batcher.core.lifecycle import OPEN, State
 from batcher.exit_codes import ExitCode, RunEnd
 from batcher.ledger.queries.reporting import ReportingQueries
 from batcher.ledger.queries.run_history import RunRecord, run_history
+from batcher.ledger.queries.storage import StorageQueries
 from batcher.ledger.queries.tracking import TrackingQueries
 from batcher.ledger.schema import reading
+from batcher.maintenance.storage import Kind, totals
 
 if TYPE_CHECKING:  # `status` itself starts no run, and should answer at once
     from batcher.core.summary import FailureGroup, NotServed, Summary
@@ -97,13 +99,28 @@ def _some(words: list[str]) -> list[str]:
     return [*words[:SHOWN], *more]
 
 
-def status_values(ledger: Path, *, under_way: bool = False) -> dict[str, Any]:
+def status_values(
+    ledger: Path, *, under_way: bool = False, output: Path | None = None
+) -> dict[str, Any]:
     """Return counts by state, spend, speed and nearest deadline, as `batcher status --json` does.
+
+    With `output`, also the bytes on disk by kind.
 
     Raises LedgerError if there is no ledger to read.
     """
     with reading(ledger) as connection:
-        return _values(connection, under_way=under_way)
+        values = _values(connection, under_way=under_way)
+        if output is not None:
+            values["disk"] = _on_disk(connection, output, ledger)
+        return values
+
+
+def _on_disk(connection: sqlite3.Connection, output: Path, ledger: Path) -> dict[str, int]:
+    """Return the bytes of results, as the ledger has them, and of the files beside them by kind."""
+    results = StorageQueries(connection).result_bytes()
+    return {Kind.RESULTS.value: results} | {
+        kind.value: size for kind, size in totals(output, ledger).items()
+    }
 
 
 def _values(connection: sqlite3.Connection, *, under_way: bool) -> dict[str, Any]:
@@ -184,6 +201,9 @@ def status_words(batch: str, values: dict[str, Any]) -> str:
         lines.append(
             f"  {_money(values['cost'], 'projected')} in all, by what documents cost so far"
         )
+    if "disk" in values:
+        kinds = [f"{kind} {format_bytes(size)}" for kind, size in values["disk"].items() if size]
+        lines.append(f"  on disk: {', '.join(kinds)}")
     lines += [f"  warning: {plain(words)}" for words in values["warnings"]]
     return "\n".join(lines)
 

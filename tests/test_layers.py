@@ -21,6 +21,7 @@ INSIDE = {
     " option_shapes option_checks citations results result_links links_within webhook_signature"
     " address_lists inputs responses calls client fake_client",
     "ledger": "filesystem lock connection queries.rows queries.fragments queries.notes"
+    " queries.failed_documents"
     " queries.sending queries.tracking queries.sharing queries.audit queries.repair"
     " queries.reporting queries.run_history queries.storage schema migrations"
     " journal integrity run_spend event_writes intake writer ledger remembered"

@@ -280,7 +280,9 @@ _DOCUMENTS: Final = f"""
         FROM documents d WHERE {{where}}),
     numbered AS (
         SELECT id, rank, row_number() OVER (PARTITION BY rank ORDER BY source, job, id) AS number
-        FROM chosen)
+        FROM chosen),
+    picked AS MATERIALIZED (
+        SELECT id, rank, number FROM numbered WHERE number <= ? ORDER BY rank, number LIMIT ?)
     SELECT n.rank, d.source, d.job, d.state, d.kind, d.error_name, d.reason,
            (SELECT count(*) FROM attempts a WHERE a.document = d.id),
            (SELECT total(coalesce(a.credits, iif(a.outcome IN ('saved', 'lost'), a.cost, 0)))
@@ -288,8 +290,8 @@ _DOCUMENTS: Final = f"""
            (SELECT total(a.cost) FROM attempts a WHERE a.document = d.id
             AND a.credits IS NULL AND a.outcome NOT IN ('saved', 'lost')),
            {_FAILED_AT}, w.id IS NOT NULL, coalesce(w.runs, 0)
-    FROM numbered n JOIN documents d ON d.id = n.id LEFT JOIN temp.waiting w ON w.id = d.id
-    WHERE n.number <= ? ORDER BY n.rank, n.number LIMIT ?"""
+    FROM picked n JOIN documents d ON d.id = n.id LEFT JOIN temp.waiting w ON w.id = d.id
+    ORDER BY n.rank, n.number"""
 # Runs are counted by what happened to these bytes in this step, in whichever document.
 PASSING_DOCUMENTS: Final = f"""
     WITH failed AS MATERIALIZED (

@@ -180,8 +180,9 @@ def export(
 def status(batch: Batch) -> dict[str, Any]:
     """Return how far the batch is, with the keys of `batcher status --json`.
 
-    Only `failed_documents` isn't there: `Ledger` has these. Among them are `documents` by state, `under_way`, `pages`, `credits` and `cost`. A run under way
-    isn't disturbed, and the service isn't asked. Raises ManifestError and LedgerError.
+    Only `failed_documents` isn't there: `Ledger` has these. Among them are `documents` by state,
+    `under_way`, `pages`, `credits` and `cost`. A run under way isn't disturbed, and the service
+    isn't asked. Raises ManifestError and LedgerError.
     """
     place = place_of(batch)
     return status_values(place.ledger, under_way=is_held(place.ledger), output=place.output)

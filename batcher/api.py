@@ -22,6 +22,7 @@ from batcher.errors import BatcherError, ManifestError, Problem
 from batcher.ledger import schema
 from batcher.ledger.ledger import Ledger, Transition
 from batcher.ledger.lock import is_held
+from batcher.ledger.named import Wanted
 from batcher.ledger.queries.run_history import RunRecord
 from batcher.ledger.queries.run_history import run_history as history_of
 from batcher.ledger.reader import Document, LedgerReader
@@ -117,14 +118,15 @@ async def retry_batch(
 ) -> Requeued:
     """Put documents that failed back in the queue, for the next run to pay for again.
 
-    `paths` are sources, `only` is a class as in `batcher retry --only`. Without either: all that
-    failed, expired, were lost or cancelled. Raises BatcherError if a path has no verdict or there
-    is no such class, LedgerLocked while a run is under way, and other LedgerErrors.
+    `paths` are sources, paths of files, or patterns as in `include`; `only` is a class as in
+    `batcher retry --only`. Without either: all that failed, expired, were lost or cancelled. Raises
+    BatcherError if a path or pattern fits nothing with a verdict or there is no such class,
+    LedgerLocked while a run is under way, and other LedgerErrors.
     """
     if only is not None and only not in CLASSES:
         raise BatcherError(f"only={only!r}: there are {', '.join(CLASSES)}")
     names = (paths,) if isinstance(paths, str) else tuple(paths)
-    return await put_back(place_of(batch).ledger, only=only, paths=names)
+    return await put_back(place_of(batch).ledger, only=only, wanted=Wanted(names))
 
 
 # --- what is on record ----------------------------------------------------------------------------
@@ -178,8 +180,9 @@ def export(
 def status(batch: Batch) -> dict[str, Any]:
     """Return how far the batch is, with the keys of `batcher status --json`.
 
-    Among them are `documents` by state, `under_way`, `pages`, `credits` and `cost`. A run under way
-    isn't disturbed, and the service isn't asked. Raises ManifestError and LedgerError.
+    Only `failed_documents` isn't there: `Ledger` has these. Among them are `documents` by state,
+    `under_way`, `pages`, `credits` and `cost`. A run under way isn't disturbed, and the service
+    isn't asked. Raises ManifestError and LedgerError.
     """
     place = place_of(batch)
     return status_values(place.ledger, under_way=is_held(place.ledger), output=place.output)

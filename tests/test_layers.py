@@ -21,10 +21,11 @@ INSIDE = {
     " option_shapes option_checks citations results result_links links_within webhook_signature"
     " address_lists inputs responses calls client fake_client",
     "ledger": "filesystem lock connection queries.rows queries.fragments queries.notes"
+    " queries.failed_documents"
     " queries.sending queries.tracking queries.sharing queries.audit queries.repair"
     " queries.reporting queries.run_history queries.storage schema migrations"
     " journal integrity run_spend event_writes intake writer ledger remembered"
-    " derived_outputs statistics history reader",
+    " named derived_outputs statistics history reader",
     "runs": "preflight callback metrics notifications wiring end_of_run kinds running plan checks",
     "results": "document frames reader",
     "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal demo"

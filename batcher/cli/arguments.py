@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -152,17 +151,6 @@ def access_of(what: Path) -> str:
         return known_manifest(what).output.access
     except BatcherError:
         return "owner"
-
-
-def as_named(path: str) -> str:
-    """Return a document's name as the ledger spells it, also if the path isn't valid UTF-8."""
-    from batcher.common.names import name_of
-
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return name_of(os.fsencode(path))
-    return path
 
 
 @contextmanager

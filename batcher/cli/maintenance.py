@@ -1,18 +1,26 @@
-"""Commands for a batch between its runs: why, failures, retry, verify, cancel."""
+"""Commands for a batch between its runs: why, runs, retry, verify, cancel, rebuild."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from batcher.cli.arguments import AS_JSON, WHAT, again, as_named, known_manifest, place_of, reading
+from batcher.cli.arguments import AS_JSON, WHAT, Place, again, known_manifest, place_of, reading
 from batcher.cli.group import main
+from batcher.cli.selecting import FROM_FILE, PATHS, STEP, wanted_of
 from batcher.cli.terminal_run import Verbosity, complete, conduct, tell
 from batcher.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from batcher.ledger.named import Wanted
 
 CLASSES = (
     "transient",
@@ -27,22 +35,95 @@ CLASSES = (
 )
 
 
-@main.command(short_help="Tell one document's whole story.")
+@main.command(short_help="Tell a document's whole story.")
 @WHAT
-@click.argument("path")
+@PATHS
+@FROM_FILE
 @AS_JSON
-def why(what: Path, path: str, as_json: bool) -> None:
-    """Tell one document's whole story: every attempt, answer, wait and cost.
+def why(what: Path, paths: tuple[str, ...], from_file: str | None, as_json: bool) -> None:
+    """Tell a document's whole story: every attempt, answer, wait and cost.
+
+    Of a file that isn't part of the batch it tells what leaves it out. A GLOB is written as in
+    `include`, in quotes; several documents are told of one after the other.
 
     \b
     batcher why manifests/nightly.toml invoices/2026/0117.pdf
+    batcher why results/nightly 'invoices/2026/**'
     """
-    from batcher.ledger.history import story
     from batcher.views.history_view import story_words
 
-    with reading(place_of(what)) as connection:
-        versions = story(connection, as_named(path))
-    click.echo(json.dumps(versions) if as_json else story_words(versions))
+    wanted = wanted_of(paths, from_file)
+    if wanted.is_all:
+        raise click.UsageError("of which document? batcher why OUT PATH")
+    place = place_of(what)
+    before = ""
+    with reading(place) as connection:
+        for versions in _stories(connection, place, what, wanted):
+            told = json.dumps(versions)[1:-1] if as_json else story_words(versions)
+            click.echo((before or ("[" if as_json else "")) + told, nl=not as_json)
+            before = ",\n" if as_json else "\n"
+    if as_json:
+        click.echo("]" if before else "[]")
+
+
+def _stories(
+    connection: sqlite3.Connection, place: Place, what: Path, wanted: Wanted
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield the versions of each document that is meant. Raises BatcherError if one is unknown.
+
+    A file that isn't part of the batch has one version, in the state `left_out`.
+    """
+    from batcher.ledger.history import story
+    from batcher.ledger.named import documents_named
+    from batcher.views.history_view import LEFT_OUT
+
+    named = documents_named(connection, wanted)
+    left_out = [(path, _left_out_by(what, path)) for path in named.unknown]
+    for path, reason in left_out:
+        if reason is None:
+            story(connection, path)  # which says what is near it
+    unsent = _why_unsent(connection, place)
+    for source in named.all():
+        versions = story(connection, source)
+        for version in versions:
+            if unsent and version["current"] and version["state"] in ("queued", "uploaded"):
+                version["not_sent"] = unsent
+        yield versions
+    for path, reason in left_out:
+        yield [{"source": path, "state": LEFT_OUT, "reason": reason}]
+
+
+def _left_out_by(what: Path, path: str) -> str | None:
+    """Return what leaves a file out of the batch; None where no source has it."""
+    from batcher.errors import BatcherError
+    from batcher.reducto.api_types import types_taken
+    from batcher.sources.exclusion import TAKEN, why_left_out
+
+    try:
+        manifest = known_manifest(what)
+    except BatcherError:
+        return None  # a ledger that remembers no sources
+    reason = why_left_out(
+        manifest.sources,
+        path,
+        skip=manifest.output.directory,
+        types=types_taken(manifest.service.name),
+        now=time.time(),
+    )
+    if reason == TAKEN and what.is_dir():
+        return f"{TAKEN}; `batcher why MANIFEST PATH` asks the manifest as it is now"
+    return reason
+
+
+def _why_unsent(connection: sqlite3.Connection, place: Place) -> str:
+    """Return how the last run ended, which may be why a document still waits; empty during one."""
+    from batcher.ledger.lock import is_held
+    from batcher.ledger.queries.run_history import run_history
+
+    if is_held(place.ledger):
+        return ""
+    last = next(iter(run_history(connection, under_way=False, last=1)), None)
+    return "" if last is None else last.reason or f"the last run ended without it ({last.ended})"
 
 
 @main.command(short_help="Show what earlier runs did, and how each ended.")
@@ -76,53 +157,53 @@ def runs(what: Path, last: int, as_json: bool) -> None:
     click.echo(runs_words(place.batch, records, dollars_per_credit=price))
 
 
-@main.command(short_help="Show what failed, in groups, and what to do about each.")
-@WHAT
-@AS_JSON
-def failures(what: Path, as_json: bool) -> None:
-    """Show what failed and why, in groups, and what can be done about each.
-
-    \b
-    batcher failures manifests/nightly.toml
-    batcher failures results/nightly --json | jq '.[0].example'
-    """
-    import msgspec
-
-    from batcher.ledger.queries.reporting import ReportingQueries
-    from batcher.views.failures import failure_words
-
-    with reading(place_of(what)) as connection:
-        groups = ReportingQueries(connection).failures()
-    click.echo(msgspec.json.encode(groups) if as_json else failure_words(groups, what))
-
-
 @main.command(short_help="Put documents that failed back in the queue.")
 @WHAT
-@click.argument("paths", nargs=-1)
+@PATHS
+@FROM_FILE
 @click.option("--only", type=click.Choice(CLASSES), help="Documents of this class alone.")
+@STEP
 @AS_JSON
-def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -> None:
+def retry(
+    what: Path,
+    paths: tuple[str, ...],
+    from_file: str | None,
+    only: str | None,
+    step: str | None,
+    as_json: bool,
+) -> None:
     """Put documents that failed back in the queue, for the next run to pay for again.
 
-    Without PATHS or --only: all documents that failed, expired, were lost or were cancelled. Held
-    documents may have been paid for already, and stuck ones have a job that is paid for, so they
-    are queued only when asked for. For a stuck document the next run cancels the job if it is still
-    running. If its result can be fetched by then, it costs nothing; otherwise the document is paid
-    for again.
+    Without PATH, --from-file and --only: all documents that failed, expired, were lost or were
+    cancelled. Held documents may have been paid for already, and stuck ones have a job that is paid
+    for, so they are queued only when asked for: by --only, or by their very PATH. For a stuck
+    document the next run cancels the job if it is still running. If its result can be fetched by
+    then, it costs nothing; otherwise the document is paid for again. Where a PATH or a GLOB fits no
+    document that failed, nothing is queued, and the exit code is 2.
 
     \b
     batcher retry manifests/nightly.toml --only expired
     batcher retry manifests/nightly.toml invoices/2026/0117.pdf
+    batcher retry manifests/nightly.toml 'invoices/2026/**'
+    batcher failures results/nightly --error TIMEOUT --paths |
+      batcher retry results/nightly --from-file -
     """
     from dataclasses import asdict
 
     from batcher.common.formatting import pluralize
     from batcher.maintenance.retry import retry as put_back
 
-    done = complete(put_back(place_of(what).ledger, only=only, paths=tuple(map(as_named, paths))))
+    wanted = wanted_of(paths, from_file)
+    done = complete(put_back(place_of(what).ledger, only=only, wanted=wanted, step=step))
     if as_json:
         click.echo(json.dumps(asdict(done)))
         return
+    if done.unasked:
+        click.echo(
+            f"{done.unasked} held or stuck stay as they are, since they may be paid for: "
+            "--only held or --only stuck asks for them",
+            err=True,
+        )
     if not done.documents:
         click.echo(
             "0 documents are in the queue again; `batcher failures` tells what each verdict asks "
@@ -149,14 +230,19 @@ def retry(what: Path, paths: tuple[str, ...], only: str | None, as_json: bool) -
 
 @main.command(short_help="Hold every saved result against the ledger.")
 @WHAT
+@PATHS
+@FROM_FILE
 @click.option(
     "--repair", is_flag=True, help="Have the next run fetch, copy or pay for what isn't whole."
 )
 @AS_JSON
-def verify(what: Path, repair: bool, as_json: bool) -> None:
+def verify(
+    what: Path, paths: tuple[str, ...], from_file: str | None, repair: bool, as_json: bool
+) -> None:
     """Check every saved result against the ledger, and the ledger against its journal.
 
-    The exit code is 1 if something is missing or damaged.
+    The exit code is 1 if something is missing or damaged. With PATHS or --from-file only the
+    results of these documents are checked, and what was made from them.
 
     It also says what `--repair` would cost. A result is free if the service still has it, or if
     another document with the same bytes has an intact copy.
@@ -164,6 +250,7 @@ def verify(what: Path, repair: bool, as_json: bool) -> None:
     \b
     batcher verify manifests/nightly.toml
     batcher verify results/nightly --repair
+    batcher verify results/nightly 'invoices/2026/**'
     """
     from batcher.ledger.queries.repair import RepairQueries
     from batcher.maintenance.verify import prospects
@@ -172,12 +259,13 @@ def verify(what: Path, repair: bool, as_json: bool) -> None:
     from batcher.views.verify_view import prospect_words, repair_words, verify_words
 
     place = place_of(what)
+    wanted = wanted_of(paths, from_file)
     if repair:
-        found, requeued, kept = complete(set_right(place.ledger, place.output))
+        found, requeued, kept = complete(set_right(place.ledger, place.output, wanted=wanted))
         said = repair_words(requeued, kept, again(what))
     else:
         with reading(place) as connection:
-            found = hold_against(connection, place.output, place.ledger)
+            found = hold_against(connection, place.output, place.ledger, wanted=wanted)
             free, paid = prospects(RepairQueries(connection), place.output, found, time.time())
             said = prospect_words(free, paid, what)
     click.echo(json.dumps(found.values()) if as_json else verify_words(found))

@@ -91,7 +91,7 @@ def report(what: Path, output: Path) -> None:
 
     place = place_of(what)
     with reading(place) as connection:
-        html = report_page(statistics(connection), made_at=time.time())
+        html = report_page(statistics(connection), made_at=time.time(), what=what)
     with unfinished(output, access_of(what)) as part:
         part.write_text(html, "utf-8")
     click.echo(f"wrote {output}", err=True)

@@ -22,9 +22,11 @@ from batcher.cli.arguments import (
     PATH,
     SERVICE,
     WHAT,
+    Place,
     known_manifest,
     manifest_of,
     place_of,
+    reading,
 )
 from batcher.cli.group import main, tell_trouble
 from batcher.cli.terminal_run import Verbosity, complete, conduct, tell
@@ -239,10 +241,20 @@ def status(what: Path, as_json: bool, follow: bool, strict: bool) -> None:
 
         watch(place.batch, place.ledger, stream=sys.stdout)
     values = status_values(place.ledger, under_way=is_held(place.ledger), output=place.output)
+    if as_json and not follow:
+        values["failed_documents"] = _first_failed(place, what)
     if not follow:
         click.echo(msgspec.json.encode(values) if as_json else status_words(place.batch, values))
     lacks = strict and unsaved(values["documents"])
     sys.exit(ExitCode.INCOMPLETE if lacks else ExitCode.SUCCESS)
+
+
+def _first_failed(place: Place, what: Path) -> dict[str, Any]:
+    from batcher.ledger.queries.failed_documents import FailedDocuments
+    from batcher.views.failures import first_failed
+
+    with reading(place) as connection:
+        return first_failed(FailedDocuments(connection), what)
 
 
 @main.command(short_help="Serve Reducto's API from this machine.")

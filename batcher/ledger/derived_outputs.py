@@ -151,6 +151,15 @@ def all_made(connection: sqlite3.Connection) -> Iterator[Derived]:
     return (Derived._make(row) for row in connection.execute(sql, (NOTHING,)))
 
 
+def files_of(connection: sqlite3.Connection, sources: Sequence[str]) -> set[str]:
+    """Return the files that hold something of the current results of these documents."""
+    sql = (
+        "SELECT DISTINCT x.file FROM derived x JOIN documents d ON d.id = x.document"
+        f" WHERE {_SAVED} AND d.source IN (SELECT value FROM json_each(?))"
+    )
+    return {file for (file,) in connection.execute(sql, (json.dumps(sources),))}
+
+
 def made_of(connection: sqlite3.Connection, document: int, format: str) -> str | None:
     """Return the file that was made from that document in `format`, or None."""
     sql = "SELECT file FROM derived WHERE document = ? AND format = ? AND file <> ?"

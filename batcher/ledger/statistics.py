@@ -14,11 +14,15 @@ from typing import Final, NamedTuple
 
 from batcher.common.formatting import format_duration
 from batcher.core.lifecycle import VERDICTS
-from batcher.core.summary import NotServed
+from batcher.core.summary import FailureGroup, NotServed
+from batcher.ledger.queries.failed_documents import FailedDocument, FailedDocuments
 from batcher.ledger.queries.reporting import ReportingQueries
 
 BUCKETS: Final = 48  # parts that a run's time is divided into
 TOP: Final = 10  # rows in the tables of the slowest, largest and most frequent
+# failed documents listed, of one group and in all
+FAILED_OF_EACH_GROUP: Final = 200
+FAILED_AT_MOST: Final = 2_000
 QUANTILES: Final = (0.5, 0.9, 0.99)
 # Upper bounds in seconds. They grow, so that a second on the local service and an hour on the
 # hosted one fit into one picture.
@@ -101,6 +105,7 @@ class Statistics:
     changes: Sequence[StateChange]
     left_out: str  # in words, by the latest run that finished its scan
     not_served: NotServed
+    failed: Sequence[tuple[FailureGroup, Sequence[FailedDocument]]]  # the first of each group
 
 
 def statistics(db: sqlite3.Connection) -> Statistics:
@@ -142,6 +147,7 @@ def statistics(db: sqlite3.Connection) -> Statistics:
             changes=_changes(db, runs),
             left_out=str(reporting.left_out().get("words", "")),
             not_served=reporting.not_served(),
+            failed=_failed(db),
         )
     finally:
         db.execute("ROLLBACK")
@@ -202,6 +208,16 @@ def _counts(db: sqlite3.Connection, sql: str) -> list[Count]:
 
 def _errors(db: sqlite3.Connection) -> list[Count]:
     return _counts(db, _ERRORS.format(states=",".join(f"'{state}'" for state in sorted(VERDICTS))))
+
+
+def _failed(db: sqlite3.Connection) -> list[tuple[FailureGroup, list[FailedDocument]]]:
+    """Return each group of failures with the first of its documents."""
+    failed = FailedDocuments(db)
+    listed = [(group, list[FailedDocument]()) for group in failed.groups()]
+    rows = failed.documents(of_each_group=FAILED_OF_EACH_GROUP, at_most=FAILED_AT_MOST)
+    for rank, document in rows:
+        listed[rank][1].append(document)
+    return listed
 
 
 def _dollars(db: sqlite3.Connection) -> float:

@@ -23,13 +23,15 @@ class Requeued:
     """How many documents were requeued, and what paying for them again is expected to cost.
 
     `credits` is that cost. `at_risk` of them may have been paid for already. `recalled` of them are
-    sent again only after their old job has been cancelled, or has ended without a result.
+    sent again only after their old job has been cancelled, or has ended without a result. `unasked`
+    were meant as well, but are held or stuck, and stay so unless they are asked for by that word.
     """
 
     documents: int
     credits: float
     at_risk: int
     recalled: int = 0
+    unasked: int = 0
 
 
 def again(candidate: Candidate) -> events.Event:

@@ -154,14 +154,14 @@ def _counted(pieces: Iterable[bytes], exported: Exported) -> Iterator[bytes]:
 
 def _csv(rows: Rows, exported: Exported) -> Iterator[bytes]:
     columns = _columns(rows())
-    yield _record(map(_defused, columns))
+    yield csv_record(map(defused, columns))
     for row in rows():
         exported.rows += 1
         fit = fitted(row, columns)
-        yield _record("" if fit[name] is None else _defused(fit[name]) for name in columns)
+        yield csv_record("" if fit[name] is None else defused(fit[name]) for name in columns)
 
 
-def _defused(value: object) -> object:
+def defused(value: object) -> object:
     """Return text that a spreadsheet would compute with an apostrophe before it.
 
     Documents may contain text from anybody. Numbers stay as they are.
@@ -171,7 +171,8 @@ def _defused(value: object) -> object:
     return value
 
 
-def _record(values: Iterable[object]) -> bytes:
+def csv_record(values: Iterable[object]) -> bytes:
+    """Return a line of CSV."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow(values)
     return text.getvalue().encode("utf-8", "replace")

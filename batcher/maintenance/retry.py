@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from batcher.core import events
-from batcher.core.lifecycle import State
-from batcher.errors import BatcherError
+from batcher.core.lifecycle import VERDICTS, State
 from batcher.ledger.ledger import Ledger, groups
+from batcher.ledger.named import EVERYTHING, Wanted, named_or_refused
 from batcher.ledger.queries.repair import RepairQueries
 from batcher.ledger.queries.rows import Candidate
 from batcher.maintenance.candidates import Requeued, again, opened
@@ -29,31 +30,42 @@ CLASSES: Final[dict[str, tuple[State, frozenset[str] | None]]] = {
 }
 # the states that `retry` requeues without options
 UNASKED: Final = frozenset({State.FAILED, State.EXPIRED, State.LOST, State.CANCELLED})
+_NO_VERDICT: Final = "no such document with a verdict, so nothing is queued; see `batcher failures`"
 
 
 async def retry(
-    ledger_path: Path, *, only: str | None = None, paths: Sequence[str] = ()
+    ledger_path: Path,
+    *,
+    only: str | None = None,
+    wanted: Wanted = EVERYTHING,
+    step: str | None = None,
 ) -> Requeued:
-    """Requeue documents with a verdict: those of class `only`, those in `paths`, or those in both.
+    """Requeue documents with a verdict: of class `only`, of `step`, and among those `wanted`.
 
-    Without either, those in the states `UNASKED` are requeued. Raises BatcherError for a path
-    without a verdict.
+    Without `only`, those in the states `UNASKED` are requeued, and those whose paths are typed one
+    by one in whichever state they are. Raises BatcherError if something is named that has no
+    verdict; nothing is requeued then.
     """
     with opened(ledger_path) as ledger:
-        chosen = with_dependents(ledger.repair, _chosen(ledger.repair, only, paths))
-        return await requeue(ledger, chosen)
+        named = named_or_refused(ledger.reader, wanted, states=VERDICTS, hint=_NO_VERDICT)
+        found = [
+            c for c in ledger.repair.with_verdict(step=step) if wanted.is_all or c.source in named
+        ]
+        chosen = with_dependents(ledger.repair, _chosen(found, only, named.exact))
+        done = await requeue(ledger, chosen)
+        return done if only or wanted.is_all else replace(done, unasked=_left(found, chosen))
 
 
-def _chosen(repair: RepairQueries, only: str | None, paths: Sequence[str]) -> list[Candidate]:
-    found = [c for c in repair.with_verdict() if not paths or c.source in paths]
-    if unknown := set(paths) - {c.source for c in found}:
-        raise BatcherError(
-            f"{sorted(unknown)[0]}: no such document with a verdict; see `batcher failures`"
-        )
+def _left(found: Sequence[Candidate], chosen: Sequence[Candidate]) -> int:
+    taken = {c.id for c in chosen}
+    return sum(c.state in (State.HELD, State.STUCK) and c.id not in taken for c in found)
+
+
+def _chosen(found: list[Candidate], only: str | None, by_name: set[str]) -> list[Candidate]:
     if only is not None:
         state, kinds = CLASSES[only]
         return [c for c in found if c.state is state and (kinds is None or c.kind in kinds)]
-    return found if paths else [c for c in found if c.state in UNASKED]
+    return [c for c in found if c.state in UNASKED or c.source in by_name]
 
 
 def with_dependents(repair: RepairQueries, chosen: list[Candidate]) -> list[Candidate]:

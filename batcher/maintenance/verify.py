@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from batcher.common.names import OWN_FOLDER, name_of
 from batcher.core import events
-from batcher.ledger.derived_outputs import all_made, forget, knows, unmade
+from batcher.core.lifecycle import State
+from batcher.ledger.derived_outputs import all_made, files_of, forget, knows, unmade
 from batcher.ledger.integrity import whole
 from batcher.ledger.ledger import groups
+from batcher.ledger.named import EVERYTHING, Named, Wanted, named_or_refused
 from batcher.ledger.queries.audit import AuditQueries
 from batcher.ledger.queries.repair import RepairQueries
 from batcher.ledger.queries.rows import Candidate
 from batcher.maintenance.candidates import Requeued, again, opened
 from batcher.outputs.derived_files import is_as_made
 from batcher.outputs.result_store import Store
+
+_NOT_SAVED: Final = "no such document that is saved; see `batcher status` and `batcher failures`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +58,59 @@ class Verified:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def verify(connection: sqlite3.Connection, output: Path, path: Path | None = None) -> Verified:
+def verify(
+    connection: sqlite3.Connection,
+    output: Path,
+    path: Path | None = None,
+    *,
+    wanted: Wanted = EVERYTHING,
+) -> Verified:
     """Read every saved result and compare its hash; find files that the ledger doesn't know.
 
-    With the `path` of the ledger, that is compared with its journal, too.
+    With the `path` of the ledger, that is compared with its journal, too. Where only some documents
+    are `wanted`, nothing but their results and what was made from these is looked at. Raises
+    BatcherError if something is named that isn't saved.
     """
     store = Store(output)
+    if not wanted.is_all:
+        return _verify_some(connection, store, wanted)
+    saved, missing, changed = _compared(RepairQueries(connection).saved(), store)
+    return Verified(
+        saved,
+        missing,
+        changed,
+        tuple(_strays(connection, output)),
+        tuple(_unmade(connection, store)),
+        ledger=tuple(whole(connection, path)) if path else (),
+        twins=tuple(AuditQueries(connection).twins()),
+    )
+
+
+def _verify_some(connection: sqlite3.Connection, store: Store, wanted: Wanted) -> Verified:
+    named = named_or_refused(connection, wanted, states=(State.SAVED,), hint=_NOT_SAVED)
+    results = (row for row in RepairQueries(connection).saved() if row[0] in named)
+    saved, missing, changed = _compared(results, store)
+    made = _unmade(connection, store, among=named)
+    twins = (twin for twin in AuditQueries(connection).twins() if twin[0] in named)
+    return Verified(saved, missing, changed, (), tuple(made), twins=tuple(twins))
+
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+def _compared(results: Iterable[tuple[str, str, str]], store: Store) -> tuple[int, Pairs, Pairs]:
+    """Return how many results are as they were saved, and (source, output) of missing, changed."""
     saved = 0
     missing = []
     changed = []
-    for source, result, sha256 in RepairQueries(connection).saved():
+    for source, result, sha256 in results:
         there = store.digest(result)
         saved += there == sha256
         if there is None:
             missing.append((source, result))
         elif there != sha256:
             changed.append((source, result))
-    return Verified(
-        saved,
-        tuple(missing),
-        tuple(changed),
-        tuple(_strays(connection, output)),
-        tuple(_unmade(connection, store)),
-        ledger=tuple(whole(connection, path)) if path else (),
-        twins=tuple(AuditQueries(connection).twins()),
-    )
+    return saved, tuple(missing), tuple(changed)
 
 
 def prospects(
@@ -89,13 +121,15 @@ def prospects(
     return remedies.free, _priced(asked, remedies.paid)
 
 
-async def repair(ledger_path: Path, output: Path) -> tuple[Verified, Requeued, int]:
+async def repair(
+    ledger_path: Path, output: Path, *, wanted: Wanted = EVERYTHING
+) -> tuple[Verified, Requeued, int]:
     """Verify, and requeue what isn't whole; the next run restores it.
 
     Returns what was found, what must be paid for, and how many results cost nothing.
     """
     with opened(ledger_path) as ledger:
-        found = verify(ledger.reader, output, ledger_path)
+        found = verify(ledger.reader, output, ledger_path, wanted=wanted)
         remedies = remedies_for(
             ledger.repair, Store(output).digest, _broken(ledger.repair, found), ledger.clock()
         )
@@ -180,16 +214,23 @@ def _was_made(connection: sqlite3.Connection, name: str) -> bool:
     return knows(connection, name) or knows(connection, name.rpartition("/")[0])
 
 
-def _unmade(connection: sqlite3.Connection, store: Store) -> Iterator[tuple[str, str]]:
+def _unmade(
+    connection: sqlite3.Connection, store: Store, *, among: Named | None = None
+) -> Iterator[tuple[str, str]]:
     """Yield each file that isn't as it was made, and what couldn't be made in the last run.
 
-    A file comes once, however much of it is wrong.
+    A file comes once, however much of it is wrong. With `among`, only what these documents have a
+    part in.
     """
     for format, source, why in unmade(connection):
-        yield format, f"{format} of {source}: {why}"
+        if among is None or source in among:
+            yield format, f"{format} of {source}: {why}"
+    files = None if among is None else files_of(connection, among.all())
     for (format, file), rows in groupby(
         all_made(connection), key=lambda made: (made.format, made.file)
     ):
+        if files is not None and file not in files:
+            continue
         if not is_as_made(store, list(rows)):
             yield format, file
 

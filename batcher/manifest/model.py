@@ -84,9 +84,9 @@ class Source:
         return str(self.directory or self.url)
 
     def outline(self) -> dict[str, Any]:
-        """Return the keys that identify this source, as a manifest has them."""
+        """Return where this source is and what it leaves out, as a manifest has it."""
         if self.url is not None:
-            return {"url": self.url}
+            return {"url": self.url, **self._filters()}
         if self.directory is not None:
             where: dict[str, Any] = {"directory": str(self.directory)}
         else:
@@ -99,7 +99,19 @@ class Source:
             where["passwords_env"] = self.passwords_env
         if self.passwords_file:
             where["passwords_file"] = str(self.passwords_file)
-        return where
+        return {**where, **self._filters()}
+
+    def _filters(self) -> dict[str, Any]:
+        """Return the keys that leave something out."""
+        filters = {
+            "include": list(self.include),
+            "exclude": list(self.exclude),
+            "min_size": self.min_size,
+            "max_size": self.max_size,
+            "newer_than": self.newer_than,
+            "older_than": self.older_than,
+        }
+        return {key: value for key, value in filters.items() if value not in (None, [])}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,7 +92,7 @@ def walk(
 def fitting(source: Source, walked: Iterable[Found], now: float, left: LeftOut) -> Iterator[Found]:
     """Yield the documents whose size and age are wanted, and those that have a problem."""
     for found in walked:
-        reason = None if found.problem else _misfit(source, found, now)
+        reason = None if found.problem else misfit(source, found, now)
         if reason is not None:
             left.add(reason, found.name)
             continue
@@ -100,7 +100,8 @@ def fitting(source: Source, walked: Iterable[Found], now: float, left: LeftOut) 
         yield found
 
 
-def _misfit(source: Source, found: Found, now: float) -> Reason | None:
+def misfit(source: Source, found: Found, now: float) -> Reason | None:
+    """Return why a file of that size and age isn't wanted, or None if it is."""
     age = now - found.mtime_ns / 1e9
     if source.min_size is not None and found.size < source.min_size:
         return Reason.SMALL
@@ -237,6 +238,7 @@ class Rules:
         self._types = types
         self._include = pattern_spec(source.include) if source.include else None
         self._exclude = pattern_spec(source.exclude) if source.exclude else None
+        self._excluded = source.exclude
         self._ignored: dict[bytes, GitIgnoreSpec] = {}
 
     def learn(self, folder: bytes, path: bytes) -> None:
@@ -270,6 +272,19 @@ class Rules:
             return Reason.EXCLUDED
         said = (spec.check_file(text[len(base) :]).include for base, spec in self._above(text))
         return Reason.IGNORED if next((one for one in said if one is not None), False) else None
+
+    def excluded_by(self, name: bytes, *, folder: bool) -> str:
+        """Return, for people, which pattern or ignore file excludes what `excludes` refuses."""
+        text = os.fsdecode(name) + ("/" if folder else "")
+        if self._exclude is not None:
+            found = self._exclude.check_file(text)
+            if found.include and found.index is not None:
+                return f"source.exclude ({self._excluded[found.index]!r})"
+        return next(
+            f"{base}{IGNORE_FILE}"
+            for base, spec in self._above(text)
+            if spec.check_file(text[len(base) :]).include
+        )
 
     def _above(self, text: str) -> Iterator[tuple[str, GitIgnoreSpec]]:
         """Yield the ignore files that apply, the nearest first.
@@ -332,7 +347,7 @@ def _folder(tree: _Tree, below: bytes) -> Iterator[Found]:
             is_folder = stat.S_ISDIR(status.st_mode)
             against = rules.excludes(name, folder=True) if is_folder else rules.against(name)
             if against is not None:
-                tree.left.add(_of_link(against, path, status), name_of(name))
+                tree.left.add(of_link(against, path, status), name_of(name))
             elif is_folder:
                 yield from _folder(tree, name)
             else:
@@ -352,7 +367,7 @@ def _unseen(tree: _Tree, name: bytes, error: OSError) -> Iterator[Found]:
         yield Found(name_of(name), problem=UNREADABLE, reason=error.strerror, folder=tree.folder)
 
 
-def _of_link(against: Reason, path: bytes, status: os.stat_result) -> Reason:
+def of_link(against: Reason, path: bytes, status: os.stat_result) -> Reason:
     """Return the reason LINK for a link to a folder, which isn't left out because of its name."""
     named = against in (Reason.TYPE, Reason.NOT_INCLUDED)
     return (

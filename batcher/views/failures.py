@@ -1,19 +1,26 @@
-"""The groups of failed documents in words, with advice on what to do about each."""
+"""What failed, in words and as tables, with advice on what to do about it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import msgspec
+
+from batcher.common.formatting import pluralize
 from batcher.core.lifecycle import State
 from batcher.core.reasons import EMPTY
 from batcher.core.summary import FailureGroup
+from batcher.ledger.queries.failed_documents import FailedDocument, FailedDocuments
 from batcher.reducto.api_types import ErrorName
 from batcher.reducto.error_rules import ErrorClass
 from batcher.views.status import next_time, plain
 
+STATUS_AT_MOST: Final = 100  # documents in `status --json`; `failures --documents` has all
 # By state; for `failed` by error class.
 ADVICE: Final = {
     "transient": "likely to pass: `batcher retry {what} --only transient`",
@@ -123,14 +130,111 @@ def failure_words(groups: Sequence[FailureGroup], what: Path) -> str:
     return "\n".join(_words(group, what) for group in groups)
 
 
+def failed_lines(
+    failed: FailedDocuments, what: Path, *, of_each_group: int | None, at_most_groups: int | None
+) -> Iterator[str]:
+    """Yield the text of all groups, each with its documents, in pieces of one or more lines.
+
+    Of each group come the first `of_each_group` documents, and `at_most_groups` of the groups; what
+    is left out is told. None leaves out nothing.
+    """
+    groups = failed.groups()
+    if not groups:
+        yield "nothing failed that fits" if failed.is_filtered else "nothing failed"
+        return
+    steps = len(failed.steps()) > 1
+    rows = failed.documents(of_each_group=of_each_group)
+    for rank, of_group in groupby(rows, key=lambda row: row[0]):
+        if rank == at_most_groups:
+            yield f"and {pluralize(len(groups) - rank, 'more group')}: --all or --group lists them"
+            return
+        group = groups[rank]
+        yield _words(group, what)
+        for _, document in of_group:
+            yield f"    {_document_line(document, group, with_step=steps)}"
+        if of_each_group is not None and group.documents > of_each_group:
+            yield f"    … and {group.documents - of_each_group:,} more: --all lists them"
+
+
+def document_values(document: FailedDocument, what: Path) -> dict[str, Any]:
+    """Return a document for JSON, with what can be done about it as `next`."""
+    values: dict[str, Any] = msgspec.to_builtins(document)
+    return {**values, "next": next_step(document, what)}
+
+
+def document_row(document: FailedDocument, what: Path) -> dict[str, Any]:
+    """Return a document for CSV: as `document_values`, with its time as text in UTC."""
+    values = document_values(document, what)
+    if document.failed_at is not None:
+        moment = datetime.fromtimestamp(document.failed_at, UTC)
+        values["failed_at"] = f"{moment:%Y-%m-%d %H:%M:%S}"
+    values["waits"] = int(document.waits)
+    return values
+
+
+CSV_COLUMNS: Final = (
+    *(str(field.encode_name) for field in msgspec.structs.fields(FailedDocument)),
+    "next",
+)
+
+
+def next_step(document: FailedDocument, what: Path) -> str:
+    """Return what can be done about a document."""
+    return advice_for(
+        FailureGroup(
+            document.state,
+            document.kind,
+            document.reason,
+            1,
+            document.path,
+            waits=int(document.waits),
+            runs=document.runs,
+            error_name=document.error_name or msgspec.UNSET,
+        ),
+        what,
+    )
+
+
+def advice_for(group: FailureGroup, what: Path) -> str:
+    """Return what can be done about the documents of a group."""
+    return _advice(group).format(what=what, kind=group.kind)
+
+
+def spent_words(document: FailedDocument) -> str:
+    """Return how often a document was tried, and what that cost."""
+    if not document.attempts:
+        return "never sent"
+    words = pluralize(document.attempts, "attempt")
+    if document.credits:
+        words += f", {pluralize(document.credits, 'credit')}"
+    if document.credits_maybe_billed:
+        words += f", {pluralize(document.credits_maybe_billed, 'credit')} if billed"
+    return words
+
+
+def _document_line(document: FailedDocument, group: FailureGroup, *, with_step: bool) -> str:
+    step = f" [{document.step}]" if with_step else ""
+    own = document.reason if document.reason != group.reason else None
+    return plain(f"{document.path}{step}: {spent_words(document)}{f'; {own}' if own else ''}")
+
+
+def first_failed(failed: FailedDocuments, what: Path) -> dict[str, Any]:
+    """Return what `status --json` has of failed documents: their number, and the first of them."""
+    rows = failed.documents(at_most=STATUS_AT_MOST)
+    return {
+        "documents": sum(group.documents for group in failed.groups()),
+        "first": [document_values(document, what) for _, document in rows],
+    }
+
+
 def _words(group: FailureGroup, what: Path) -> str:
     name = group.state.replace("_", " ")
     lines = [
         f"{group.documents} {name}, e.g. {group.example}",
         f"  why   {group.reason or 'not said'}",
     ]
-    if advice := _advice(group):
-        lines.append(f"  next  {advice.format(what=what, kind=group.kind)}")
+    if advice := advice_for(group, what):
+        lines.append(f"  next  {advice}")
     return "\n".join(plain(line) for line in lines)
 
 

@@ -9,6 +9,8 @@ from typing import Any, Final
 from batcher.common.formatting import pluralize
 from batcher.views.status import plain
 
+LEFT_OUT: Final = "left_out"  # in place of a state: a file that isn't part of the batch
+
 
 def story_words(versions: list[dict[str, Any]]) -> str:
     """Return what `ledger.history.story` found, step by step, with the newest version first."""
@@ -16,10 +18,14 @@ def story_words(versions: list[dict[str, Any]]) -> str:
 
 
 def _version(row: dict[str, Any]) -> str:
+    if row["state"] == LEFT_OUT:
+        return f"{row['source']}: not part of the batch\n  because  {row['reason']}"
     standing = "" if row["current"] else " (an older version)"
     lines = [f"{row['source']} {row['job']}: {row['state'].replace('_', ' ')}{standing}"]
     if row["reason"]:
         lines.append(f"  because  {row['reason']}")
+    if "not_sent" in row:
+        lines.append(f"  waits    {row['not_sent']}")
     if row["output_sha256"]:
         lines.append(
             f"  result   {row['output']} ({row['output_size']} bytes, sha256 "

@@ -35,7 +35,8 @@ _STYLE: Final = """
 --bar:#6fb1de;--wash:#2b4a60}}
 @media print{:root{--paper:#fff;--ink:#000;--soft:#444;--line:#bbb;--card:#fff;--bar:#2f6f9f;
 --wash:#cfe0ec}
-details{display:none}figure,table,dl{break-inside:avoid}h2,h3,caption{break-after:avoid}}
+details{display:none}.list .scroll{max-height:none!important}
+figure,:not(.list)>.scroll>table,dl{break-inside:avoid}h2,h3,caption{break-after:avoid}}
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:74rem;padding:1.5rem 1rem 3rem;
 background:var(--paper);color:var(--ink);
@@ -54,7 +55,8 @@ dd small{display:block;font-size:.85rem;color:var(--soft);min-height:1.3em}
 figure{margin:0}figcaption{color:var(--soft);font-size:.9rem;margin-top:.4rem}
 svg{display:block;width:100%;height:auto;font:12px system-ui,sans-serif}
 svg text{fill:var(--soft)}svg .g{stroke:var(--line)}svg .b{fill:var(--bar)}
-.scroll{overflow-x:auto}details .scroll{border:0;padding:0;max-height:16rem;overflow:auto}
+.scroll{overflow-x:auto}.list .scroll{max-height:32rem;overflow:auto}.list p{margin:.4rem 0 0}
+details .scroll{border:0;padding:0;max-height:16rem;overflow:auto}
 summary{cursor:pointer;color:var(--soft);font-size:.9rem;margin-top:.3rem}
 summary:focus-visible{outline:2px solid var(--bar);outline-offset:2px}
 table{border-collapse:collapse;width:100%;font-size:.92rem;font-variant-numeric:tabular-nums}

@@ -9,12 +9,15 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from html import escape
 from itertools import accumulate
+from pathlib import Path
 from typing import Final
 
 from batcher.common.formatting import format_bytes, format_duration, pluralize
 from batcher.core.lifecycle import OPEN, VERDICTS, State
-from batcher.core.summary import NotServed
+from batcher.core.summary import FailureGroup, NotServed
+from batcher.ledger.queries.failed_documents import FailedDocument
 from batcher.ledger.statistics import QUANTILES, Count, RunRow, Slow, Statistics
+from batcher.views.failures import advice_for, spent_words
 from batcher.views.page import page
 from batcher.views.plots import Bar, figure, table
 from batcher.views.status import plain
@@ -22,12 +25,16 @@ from batcher.views.status import plain
 SHOWN: Final = 12  # rows of a table; the rest is summed up in one more
 
 
-def report_page(found: Statistics, *, made_at: float) -> str:
-    """Return the page as HTML; `made_at` is a Unix time."""
+def report_page(found: Statistics, *, made_at: float, what: Path = Path("OUT")) -> str:
+    """Return the page as HTML; `made_at` is a Unix time.
+
+    `what` is how commands that the page names call the batch.
+    """
     sections = [
         _section("Progress", _standing(found)),
         _section("How fast it went, and how close to expiry", _speed(found)),
         _section("What went wrong", _errors(found)),
+        _section("Failed documents", _failed(found, what)),
         _section("What it cost", _costs(found)),
         _section("Documents that stand out", _outstanding(found)),
     ]
@@ -190,6 +197,49 @@ def _not_served(found: NotServed) -> str:
         rows.append((f"{more} others", "", ""))
     caption = f"Saved with parts not read or not served: {pluralize(found.documents, 'document')}"
     return table(caption, ("what", "documents", "for example"), rows)
+
+
+def _failed(found: Statistics, what: Path) -> Iterator[str]:
+    """Yield a table for each group of failures, with as many of its documents as there are."""
+    shown = [(group, documents) for group, documents in found.failed if documents]
+    if not shown:
+        yield "<p class='none'>No document has failed.</p>"
+        return
+    yield (
+        "<p class='wide'>The browser's search (Ctrl+F, or ⌘F) finds a document by its path, reason "
+        "or error.</p>"
+    )
+    with_step = len({one.step for _, documents in shown for one in documents}) > 1
+    for group, documents in shown:
+        yield f"<div class='wide list'>{_failed_table(group, documents, what, with_step)}</div>"
+    if more := len(found.failed) - len(shown):
+        groups = pluralize(more, "more group")
+        yield f"<p class='wide'>… and {groups}: {_command(f'batcher failures {what} --all')}</p>"
+
+
+def _failed_table(
+    group: FailureGroup, documents: Sequence[FailedDocument], what: Path, with_step: bool
+) -> str:
+    rows = [_failed_row(one, group, with_step) for one in documents]
+    state = group.state.replace("_", " ")
+    caption = f"{group.documents:,} {state}: {group.reason or 'no reason is on record'}"
+    list_ = table(plain(caption), ("document", "failed", "attempts", "error"), rows)
+    advice = advice_for(group, what)
+    next_ = f"<p>What to do: {escape(plain(advice))}</p>" if advice else ""
+    more = group.documents - len(documents)
+    rest = _command(f"batcher failures {what} --all")
+    return f"{list_}{next_}{f'<p>… and {more:,} more: {rest}</p>' if more else ''}"
+
+
+def _failed_row(document: FailedDocument, group: FailureGroup, with_step: bool) -> tuple[str, ...]:
+    name = f"{document.path} {document.step}" if with_step else document.path
+    moment = "" if document.failed_at is None else _when(document.failed_at)
+    own = document.reason if document.reason != group.reason else document.error_name
+    return plain(name), moment, spent_words(document), plain(own or "")
+
+
+def _command(words: str) -> str:
+    return f"<code>{escape(plain(words))}</code>"
 
 
 def _pareto(caption: str, counts: Sequence[Count]) -> str:

@@ -26,10 +26,16 @@ class RepairQueries:
         rows = self._connection.execute(sql, (json.dumps(documents),))
         return [_candidate(row) for row in rows]
 
-    def with_verdict(self) -> Iterator[Candidate]:
-        """Yield all current documents with a verdict other than saved, by number."""
-        sql = f"{_CANDIDATE} WHERE current = 1 AND state IN ({listed(VERDICTS)}) ORDER BY id"
-        yield from map(_candidate, self._connection.execute(sql))
+    def with_verdict(self, *, step: str | None = None) -> Iterator[Candidate]:
+        """Yield all current documents with a verdict other than saved, by number.
+
+        With `step`, only those of the job of that name.
+        """
+        sql = (
+            f"{_CANDIDATE} WHERE current = 1 AND state IN ({listed(VERDICTS)})"
+            " AND (?1 IS NULL OR job = ?1) ORDER BY id"
+        )
+        yield from map(_candidate, self._connection.execute(sql, (step,)))
 
     def of_result(self, output: str) -> Candidate:
         """Return the current document whose result belongs at `output`."""

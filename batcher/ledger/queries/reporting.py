@@ -9,19 +9,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-import msgspec
-
 from batcher.core.lifecycle import VERDICTS, State
-from batcher.core.reasons import alike
 from batcher.core.summary import FailureGroup, NotServed, NotServedGroup
-from batcher.ledger.queries.fragments import listed
+from batcher.ledger.queries.failed_documents import (
+    PASSING_DOCUMENTS,
+    FailureGroups,
+    Selection,
+    grouping,
+    runs_of,
+)
 from batcher.ledger.queries.notes import noted
 from batcher.ledger.queries.rows import (
     Account,
     Bill,
     StateCount,
 )
-from batcher.reducto.error_rules import PASSING, RUNS
 
 
 class ReportingQueries:
@@ -38,14 +40,11 @@ class ReportingQueries:
         is the result of the method of that name; None calls it.
         """
         waiting = json.dumps(self.passing() if passing is None else passing)
-        groups: dict[tuple[str, str | None, str], FailureGroup] = {}
-        for row in self._connection.execute(_FAILURES, (waiting,)):
-            group = FailureGroup(*row)
-            if not group.error_name:
-                group = msgspec.structs.replace(group, error_name=msgspec.UNSET)
-            key = (group.state, group.kind, alike(group.error_name or group.reason or ""))
-            groups[key] = _together(groups[key], group) if key in groups else group
-        return sorted(groups.values(), key=lambda group: -group.documents)
+        given = "SELECT value ->> 0, value ->> 1 FROM json_each(?)"
+        where, _ = Selection().conditions()
+        return FailureGroups(
+            self._connection.execute(grouping(given, where), (waiting,))
+        ).in_order()
 
     def not_served(self) -> NotServed:
         """Return the saved documents of which the service left something out, by reason.
@@ -73,12 +72,8 @@ class ReportingQueries:
         are returned.
         """
         if runs is None:
-            runs = int(
-                json.loads(noted(self._connection, "manifest") or "{}")
-                .get("retry", {})
-                .get("runs", RUNS)
-            )
-        return list(self._connection.execute(_PASSING, {"runs": runs, "scan": scan}))
+            runs = runs_of(self._connection)
+        return list(self._connection.execute(PASSING_DOCUMENTS, {"runs": runs, "scan": scan}))
 
     def spent(self) -> tuple[int, float]:
         """Return (pages, credits) of all attempts whose job completed, and of duplicate jobs.
@@ -265,59 +260,12 @@ _TO_COME = (
     "SELECT count(*) FROM documents WHERE current = 1 AND state IN ('following', 'queued', "
     "'uploaded')"
 )
-# Like the view `failures`, but with the list of states that are verdicts, for which there is an
-# index.
-_FAILURES = f"""
-    WITH waiting(id, runs) AS MATERIALIZED (SELECT value ->> 0, value ->> 1 FROM json_each(?))
-    SELECT state, kind, reason, count(*) AS documents, min(source), count(w.id),
-           coalesce(min(w.runs), 0),
-           error_name
-    FROM documents d LEFT JOIN waiting w ON w.id = d.id
-    WHERE current = 1 AND state IN ({", ".join(f"'{state}'" for state in sorted(VERDICTS))})
-    GROUP BY state, kind, error_name, reason ORDER BY documents DESC"""
 _WITH_BLOCKED = """
     WITH RECURSIVE these(id) AS (
         SELECT value FROM json_each(?) UNION
         SELECT d.id FROM these t JOIN documents d ON d.upstream = t.id WHERE d.state = 'blocked')
     SELECT id FROM these"""
-# Runs are counted by what happened to these bytes in this step, in whichever document.
-_PASSING = f"""
-    WITH failed AS MATERIALIZED (
-        SELECT d.id, d.content, d.step FROM documents d LEFT JOIN documents u ON u.id = d.upstream
-        WHERE d.state = 'failed' AND d.current = 1 AND d.kind IN ({listed(PASSING)})
-        AND (:scan IS NULL OR d.scan = :scan)
-        AND (d.upstream IS NULL OR u.state = 'saved')),
-    happened AS MATERIALIZED (
-        SELECT s.content, s.step, e.seq, e.at, e.event IN ('Retried', 'Follows') AS decided
-        FROM (SELECT DISTINCT content, step FROM failed) s
-        JOIN documents o ON o.content = s.content AND o.step = s.step
-        JOIN events e ON e.document = o.id
-        WHERE e.event IN ('Retried', 'Follows', 'JobFailed', 'GivenUp', 'Rejected')),
-    decision AS MATERIALIZED (
-        SELECT content, step, max(seq) AS seq, max(at) AS at FROM happened
-        WHERE decided GROUP BY content, step),
-    tried AS MATERIALIZED (
-        SELECT h.content, h.step, count(*) AS runs, coalesce(d.at, 0) AS since
-        FROM happened h LEFT JOIN decision d ON d.content = h.content AND d.step = h.step
-        WHERE NOT h.decided AND h.seq > coalesce(d.seq, 0) GROUP BY h.content, h.step)
-    SELECT f.id, t.runs FROM failed f JOIN tried t ON t.content = f.content AND t.step = f.step
-    WHERE t.runs < :runs AND NOT EXISTS (
-        SELECT 1 FROM documents o JOIN attempts a ON a.document = o.id
-        WHERE o.content = f.content AND o.step = f.step
-        AND a.outcome <> 'void' AND a.sent_at >= t.since)
-    ORDER BY f.id"""
 _NOTHING: Final = Bill(0, 0.0, 0.0, 0.0)
-
-
-def _together(one: FailureGroup, other: FailureGroup) -> FailureGroup:
-    waiting = [group.runs for group in (one, other) if group.waits]
-    return msgspec.structs.replace(
-        one,
-        documents=one.documents + other.documents,
-        example=min(one.example, other.example),
-        waits=one.waits + other.waits,
-        runs=min(waiting, default=0),
-    )
 
 
 def _paid(bills: Mapping[str, Bill]) -> tuple[int, float]:

@@ -141,20 +141,20 @@ def source_of(path: str) -> str:
 def test_the_plan_it_shows_is_the_one_that_is_made(tmp_path: Path) -> None:
     """Word for word, in a copy of the checkout in which nothing has run yet."""
     shown = re.search(
-        r"\$ batcher plan manifests/nightly.toml[^\n]*\n(.*?)```", EXAMPLES, re.DOTALL
+        r"\$ batcher (plan manifests/nightly.toml[^#\n]*)[^\n]*\n(.*?)```", EXAMPLES, re.DOTALL
     )
     assert shown is not None
     for folder in ("manifests", "examples"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     said = subprocess.run(
-        [sys.executable, "-m", "batcher", "plan", "manifests/nightly.toml"],
+        [sys.executable, "-m", "batcher", *shown[1].split()],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert said.stdout == shown[1]
+    assert said.stdout == shown[2]
 
 
 # Runs each block as a notebook does, where one may await at the top.

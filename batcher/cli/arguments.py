@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from batcher.manifest.model import Manifest
+    from batcher.manifest.settings import Setting
 
 
 class _Place(click.Path):
@@ -63,6 +64,15 @@ SERVICE = click.option(
 )
 WHAT = click.argument("what", metavar="MANIFEST|OUTPUT", type=PATH)
 _FOR_A_DIRECTORY = {"output": "output.directory", "endpoint": "job.endpoint", "service": "service"}
+COLOUR = click.option(
+    "--color",
+    "--colour",
+    "colour",
+    type=click.Choice(("auto", "always", "never")),
+    default="auto",
+    show_default=True,
+    help="Colours: auto heeds NO_COLOR and FORCE_COLOR, and else asks for a terminal.",
+)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print it as JSON on stdout.")
 
 
@@ -74,7 +84,14 @@ def manifest_of(
     overrides: tuple[str, ...],
     *,
     sources: bool = True,
+    settings: Sequence[Setting] = (),
+    tell: Callable[[str], None] = lambda words: None,
 ) -> Manifest:
+    """Return the manifest that the arguments of a command mean.
+
+    `settings` are its flags. `tell` is called with a sentence where these, `-S` and the manifest
+    differ. Raises UsageError and ManifestError.
+    """
     from batcher.common.missing_paths import instead_of
     from batcher.manifest.loading import for_directory, load
 
@@ -86,14 +103,22 @@ def manifest_of(
             )
         if output is None:
             raise click.UsageError(f"{what} is a directory: say with -o where its results go")
-        return for_directory(what, output, endpoint=endpoint, service=service, overrides=overrides)
+        return for_directory(
+            what,
+            output,
+            endpoint=endpoint,
+            service=service,
+            overrides=overrides,
+            settings=settings,
+            tell=tell,
+        )
     if not what.exists():
         hint = instead_of(what) or "batcher init writes a new manifest"
         raise click.UsageError(f"{what}: there is no such file or directory; {hint}")
     for name, key in _FOR_A_DIRECTORY.items():
         if click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"--{name} goes with a directory; {_which(what, key)}")
-    return load(what, overrides=overrides, sources=sources)
+    return load(what, overrides=overrides, settings=settings, sources=sources, tell=tell)
 
 
 def _which(what: Path, key: str) -> str:

@@ -25,6 +25,10 @@ ORDER: Final = (
 ).split()
 
 
+# The name under which a command keeps, in the context, who is called with the error that ends it.
+TROUBLE: Final = "batcher.cli.trouble"
+
+
 class _Commands(click.Group):
     """Lists commands in the order a user meets them.
 
@@ -57,7 +61,8 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BatcherError as error:
-            tell_trouble(str(error))
+            told = ctx.meta.get(TROUBLE)
+            tell_trouble(str(error)) if told is None else told(error)
             sys.exit(error.exit_code)
         except OSError as error:
             sys.exit(_end_of(error))

@@ -190,7 +190,7 @@ def retry(
     """
     from dataclasses import asdict
 
-    from batcher.common.formatting import pluralize
+    from batcher.common.formatting import format_credits, pluralize
     from batcher.maintenance.retry import retry as put_back
 
     wanted = wanted_of(paths, from_file)
@@ -214,7 +214,7 @@ def retry(
     verb = "is" if done.documents == 1 else "are"
     words = (
         f"{pluralize(done.documents, 'document')} {verb} in the queue again, for about "
-        f"{pluralize(done.credits, 'credit')}"
+        f"{format_credits(done.credits)}"
     )
     click.echo(words, err=True)
     if done.at_risk:

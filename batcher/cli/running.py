@@ -10,12 +10,13 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from batcher.cli.arguments import (
     AS_JSON,
+    COLOUR,
     ENDPOINT,
     OUT,
     OVERRIDES,
@@ -28,10 +29,14 @@ from batcher.cli.arguments import (
     place_of,
     reading,
 )
+from batcher.cli.flags import CommandWithPatterns, manifest_flags, settings_of
 from batcher.cli.group import main, tell_trouble
-from batcher.cli.terminal_run import Verbosity, complete, conduct, tell
+from batcher.cli.terminal_run import Verbosity, complete, conduct, report_errors, tell, teller
 from batcher.exit_codes import ExitCode
 from batcher.service.arguments import service_options
+
+if TYPE_CHECKING:
+    from batcher.manifest.model import Manifest
 
 
 def _faults(ctx: click.Context, option: click.Parameter, orders: str) -> str:
@@ -62,15 +67,33 @@ def _listen(
     return host, port
 
 
-@main.command()
+@main.command(cls=CommandWithPatterns)
 @click.argument("what", metavar="MANIFEST|DIRECTORY", type=PATH)
 @OUT
 @ENDPOINT
 @SERVICE
+@manifest_flags
 @OVERRIDES
+@click.option(
+    "-n", "--dry-run", is_flag=True, help="Show what would be done, as `plan` does; send nothing."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors.")
+@click.option(
+    "-v",
+    "--verbose",
+    "level",
+    count=True,
+    help="Print a line for each document; -vv for each request as well.",
+)
+@click.option(
+    "--log-file",
+    type=PATH,
+    metavar="FILE",
+    help="Add all lines to FILE, with the time, also with -q.",
+)
 @click.option("--log-json", is_flag=True, help="Say everything as lines of JSON on stderr.")
+@COLOUR
 @click.option(
     "--collect", is_flag=True, help="Fetch the results of submitted jobs; submit nothing."
 )
@@ -112,9 +135,13 @@ def run(
     endpoint: str,
     service: str,
     overrides: tuple[str, ...],
+    dry_run: bool,
     as_json: bool,
     quiet: bool,
+    level: int,
+    log_file: Path | None,
     log_json: bool,
+    colour: str,
     collect: bool,
     sample: int | None,
     rehearse: bool,
@@ -123,22 +150,49 @@ def run(
     yes: bool,
     strict: bool,
     metrics: tuple[str, int] | None,
+    **flags: Any,
 ) -> None:
     """Start or resume a batch.
 
     \b
     batcher run manifests/nightly.toml
-    batcher run ./inbox -o ./results --service reducto
+    batcher run ./inbox -o ./results --service reducto --include '*.pdf' --max-cost 75
     batcher run ./results --collect
     """
     from batcher.runs.running import collect_batch, run_batch
 
+    settings = settings_of(flags)
+    voice = Verbosity(
+        quiet=quiet,
+        log_json=log_json,
+        strict=strict,
+        level=level,
+        log_file=log_file,
+        colour=colour,
+    )
+    if dry_run:
+        _refuse_with_dry_run(collect=collect, rehearse=bool(rehearse or chaos), log_json=log_json)
+    report_errors(voice)
     if sample is not None:
         overrides = (*overrides, f"limits.max_documents={sample}")
     if collect and output is None and what.is_dir():
+        for setting in settings:
+            raise click.UsageError(
+                f"{setting.flag} goes with a manifest or with documents, and {what} holds results: "
+                "batcher run MANIFEST --collect"
+            )
         manifest = known_manifest(what)
     else:
-        manifest = manifest_of(what, output, endpoint, service, overrides, sources=not collect)
+        manifest = manifest_of(
+            what,
+            output,
+            endpoint,
+            service,
+            overrides,
+            sources=not collect,
+            settings=settings,
+            tell=teller(voice),
+        )
     if metrics is not None:
         from batcher.manifest.loading import with_metrics
 
@@ -149,11 +203,12 @@ def run(
         manifest = replace(manifest, output=replace(manifest.output, start_over=True))
     if yes:
         manifest = replace(manifest, limits=replace(manifest.limits, pay_again=float("inf")))
+    if dry_run:
+        _show_plan(manifest, as_json=as_json, checks=False, strict=strict)
     if rehearse or chaos:
         from batcher.maintenance.rehearsal import prepare
 
         manifest = prepare(manifest, chaos)
-    voice = Verbosity(quiet=quiet, log_json=log_json, strict=strict)
     summary = conduct(collect_batch if collect else run_batch, manifest, voice)
     # continues as later nights would: a rehearsal has no nights of its own
     while (rehearse or chaos) and summary.goes_on:
@@ -167,11 +222,24 @@ def run(
     sys.exit(summary.exit_code)
 
 
-@main.command()
+def _refuse_with_dry_run(*, collect: bool, rehearse: bool, log_json: bool) -> None:
+    """Refuse flags of a run that a plan has no use for."""
+    if collect:
+        raise click.UsageError(
+            "--collect sends nothing; `batcher status` shows what it would fetch"
+        )
+    if rehearse:
+        raise click.UsageError("a rehearsal costs nothing: leave out --dry-run, or say it alone")
+    if log_json:
+        raise click.UsageError("--log-json follows a run; with --dry-run say --json")
+
+
+@main.command(cls=CommandWithPatterns)
 @click.argument("what", metavar="MANIFEST|DIRECTORY", type=PATH)
 @OUT
 @ENDPOINT
 @SERVICE
+@manifest_flags
 @OVERRIDES
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON on stdout.")
 @click.option(
@@ -179,6 +247,9 @@ def run(
     "checks",
     is_flag=True,
     help="Check the API key, the job list and upload deletion, free of charge.",
+)
+@click.option(
+    "--strict", is_flag=True, help="Exit code 1 where a document wouldn't be sent, nor be saved."
 )
 def plan(
     what: Path,
@@ -188,6 +259,8 @@ def plan(
     overrides: tuple[str, ...],
     as_json: bool,
     checks: bool,
+    strict: bool,
+    **flags: Any,
 ) -> None:
     """Show what `run` would do, without sending anything.
 
@@ -196,11 +269,24 @@ def plan(
 
     \b
     batcher plan manifests/nightly.toml --check
+    batcher plan ./inbox -o ./results --include '*.pdf'
     """
+    manifest = manifest_of(
+        what,
+        output,
+        endpoint,
+        service,
+        overrides,
+        settings=settings_of(flags),
+        tell=teller(Verbosity()),
+    )
+    _show_plan(manifest, as_json=as_json, checks=checks, strict=strict)
+
+
+def _show_plan(manifest: Manifest, *, as_json: bool, checks: bool, strict: bool) -> NoReturn:
     from batcher.runs.plan import make_plan
     from batcher.views.plan_view import check_words, plan_words
 
-    manifest = manifest_of(what, output, endpoint, service, overrides)
     planned = complete(make_plan(manifest))
     values = planned.values()
     words = plan_words(planned, manifest)
@@ -215,7 +301,8 @@ def plan(
             checked.is_sound,
         )
     click.echo(json.dumps(values) if as_json else words)
-    sys.exit(ExitCode.SUCCESS if sound else ExitCode.INCOMPLETE)
+    lacks = strict and planned.refused
+    sys.exit(ExitCode.SUCCESS if sound and not lacks else ExitCode.INCOMPLETE)
 
 
 @main.command()

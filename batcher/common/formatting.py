@@ -8,6 +8,15 @@ def pluralize(number: float, thing: str) -> str:
     return f"{number:.12g} {thing}{'' if number == 1 else 's'}"
 
 
+def format_credits(amount: float) -> str:
+    """Return a number of credits with its noun, rounded as money is: at most two decimals.
+
+    Below half a hundredth it has two significant digits.
+    """
+    amount = round(amount, 2) if abs(amount) >= 0.005 else float(f"{amount:.2g}")
+    return pluralize(amount, "credit")
+
+
 def format_usd(amount: float) -> str:
     """Return an amount in US dollars, with two significant digits below half a cent."""
     return f"${amount:,.2f}" if amount >= 0.005 or not amount else f"${amount:.2g}"

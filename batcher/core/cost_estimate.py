@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from batcher.common.formatting import format_usd, pluralize
+from batcher.common.formatting import format_credits, format_usd, pluralize
 from batcher.reducto.job import Job
 from batcher.reducto.rate_card import AS_OF, Measure, Prices, by_list, rate
 
@@ -49,7 +49,7 @@ class CostEstimate:
         else:
             basis = f"by {'credits' if prices.card == 'credits' else 'the list'} as of {AS_OF}"
         lines = [
-            f"{format_usd(self.dollars)} or {pluralize(self.credits, 'credit')} for "
+            f"{format_usd(self.dollars)} or {format_credits(self.credits)} for "
             f"{pluralize(self.pages, 'page')}, {basis}"
         ]
         if self.at_most > self.dollars:

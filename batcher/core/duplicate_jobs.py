@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from batcher.common.formatting import pluralize
+from batcher.common.formatting import format_credits
 from batcher.reducto.api_types import ENDED, JobRow, JobStatus, uploads_in
 from batcher.reducto.error_rules import WANTS_INPUT
 
@@ -71,7 +71,7 @@ class DuplicateJob:
             if self.attempt.job_id
             else f"of an attempt that was {self.attempt.outcome}"
         )
-        cost = pluralize(self.attempt.credits, "credit")
+        cost = format_credits(self.attempt.credits)
         return f"{self.attempt.source}: a second job, {self.job_id} {held}: {ended}, {cost}"
 
 

@@ -6,7 +6,6 @@ took into a temporary table, which ends with the connection.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -89,7 +88,7 @@ class Statistics:
     states: Sequence[Count]
     pages: int
     credits: float
-    dollars_per_credit: float
+    dollars_per_credit: float  # 0 where nothing is billed
     bytes: int
     runs: Sequence[RunRow]
     throughput: Sequence[Bucket]
@@ -125,7 +124,7 @@ def statistics(db: sqlite3.Connection) -> Statistics:
             states=[Count(*row) for row in db.execute("SELECT state, documents FROM progress")],
             pages=pages,
             credits=credits,
-            dollars_per_credit=_dollars(db),
+            dollars_per_credit=reporting.dollars_per_credit(),
             bytes=int(
                 db.execute("SELECT total(size) FROM documents WHERE current = 1").fetchone()[0]
             ),
@@ -218,13 +217,6 @@ def _failed(db: sqlite3.Connection) -> list[tuple[FailureGroup, list[FailedDocum
     for rank, document in rows:
         listed[rank][1].append(document)
     return listed
-
-
-def _dollars(db: sqlite3.Connection) -> float:
-    """Return the dollars per credit in the manifest of the last run, or 0.015 if it names none."""
-    row = db.execute("SELECT value FROM meta WHERE key = 'manifest'").fetchone()
-    prices = (json.loads(row[0]) if row else {}).get("prices") or {}
-    return float(prices.get("dollars_per_credit") or 0.015)
 
 
 def _runs(db: sqlite3.Connection) -> list[RunRow]:

@@ -11,7 +11,7 @@ import shutil
 import sys
 from typing import Final
 
-from batcher.common.formatting import format_usd, pluralize
+from batcher.common.formatting import format_credits
 from batcher.core.lifecycle import OPEN, State
 from batcher.core.summary import Summary
 from batcher.ledger.ledger import lock
@@ -40,11 +40,11 @@ def rehearsal_words(summary: Summary) -> str:
         state: summary.documents.get(state, 0) for state in LOST if summary.documents.get(state)
     }
     undone = sum(summary.documents.get(state, 0) for state in OPEN)
-    cost = f"{pluralize(summary.credits, 'credit')} ({format_usd(summary.dollars)})"
     lines = [
         "rehearsal on the local service:",
         f"  wall time    {summary.seconds:.1f} s",
-        f"  cost         {cost} as the local service counts them",
+        f"  credits      {format_credits(summary.credits).partition(' ')[0]}, as the local service "
+        "counts them; none is billed",
         f"  peak memory  {_peak() / 1e6:.0f} MB",
         "  lost         "
         f"{', '.join(f'{number} {state}' for state, number in lost.items()) or 'nothing'}",

@@ -20,22 +20,30 @@ from batcher.common.missing_paths import instead_of
 from batcher.common.text_files import NotText, read_text
 from batcher.errors import ManifestError, Problem
 from batcher.manifest.certificates import untrusted
-from batcher.manifest.keys import override, read_manifest
+from batcher.manifest.keys import read_manifest
 from batcher.manifest.model import Manifest, Metrics, Source
 from batcher.manifest.patterns import bad_pattern, never_matches
+from batcher.manifest.settings import Setting, apply
 from batcher.reducto.job import Job
 
 _RELATIVE: Final = "check the path; it is relative to the manifest"
 
 
-def load(path: Path, *, overrides: Sequence[str] = (), sources: bool = True) -> Manifest:
-    """Load the manifest at `path`, overridden by `-S` assignments. Raises ManifestError.
+def load(
+    path: Path,
+    *,
+    overrides: Sequence[str] = (),
+    settings: Sequence[Setting] = (),
+    sources: bool = True,
+    tell: Callable[[str], None] = lambda words: None,
+) -> Manifest:
+    """Load the manifest at `path`, overridden by flags and `-S` assignments. Raises ManifestError.
 
-    Its sources must exist unless `sources` is false.
+    Its sources must exist unless `sources` is false. `tell` is called with a sentence where the
+    manifest and what overrides it differ.
     """
     data = _parse(path)
-    for assignment in overrides:
-        override(data, assignment)
+    apply(data, settings, overrides, where=str(path), tell=tell)
     manifest = read_manifest(data, where=str(path), folder=path.absolute().parent, stem=path.stem)
     return _checked(_with_schemas(manifest), sources=sources)
 
@@ -56,17 +64,21 @@ def for_directory(
     endpoint: str = "parse",
     service: str = "local",
     overrides: Sequence[str] = (),
+    settings: Sequence[Setting] = (),
+    tell: Callable[[str], None] = lambda words: None,
 ) -> Manifest:
-    """Return the manifest of `batcher run DIRECTORY -o OUT`: a batch named after OUT."""
+    """Return the manifest of `batcher run DIRECTORY -o OUT`: a batch named after OUT.
+
+    `tell` is called with a sentence where a flag and a `-S` assignment differ.
+    """
     data: dict[str, Any] = {
         "source": {"directory": str(directory)},
         "job": {"endpoint": endpoint},
         "output": {"directory": str(output)},
         "service": {"url": service} if "://" in service else service,
     }
-    for assignment in overrides:
-        override(data, assignment)
     where = f"batcher run {directory} -o {output}"
+    apply(data, settings, overrides, where=where, tell=tell)
     manifest = read_manifest(data, where=where, folder=Path.cwd(), stem=output.absolute().name)
     return _checked(_with_schemas(manifest))
 

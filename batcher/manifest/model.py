@@ -43,6 +43,11 @@ class Service:
         return self.url is None and self.name == LOCAL
 
     @property
+    def is_billed(self) -> bool:
+        """Whether it costs anything: the local service counts credits, and bills none."""
+        return not self.is_local
+
+    @property
     def identity(self) -> str:
         """The service under which attempts are recorded, and to which results belong.
 
@@ -209,6 +214,11 @@ class Manifest:
     notify: Notify | None = None
     metrics: Metrics | None = None
     where: str = ""
+
+    @property
+    def dollars_per_credit(self) -> float:
+        """What a credit costs at its service; 0 at the local one."""
+        return self.prices.dollars_per_credit if self.service.is_billed else 0.0
 
 
 # Options that make a result link to files.

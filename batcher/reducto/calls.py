@@ -1,7 +1,8 @@
-"""Names for the API's calls, for those who count requests. There are few, and none holds a path."""
+"""Who is told of requests, and names for the API's calls: there are few, and none holds a path."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from batcher.errors import BadReply, BatcherError, Refused, ReplyLostError, Unreachable
@@ -18,6 +19,11 @@ _CALLS: Final = (  # the first that fits
 )
 SUBMIT: Final = "submit"
 PRESIGNED: Final = "presigned_upload"
+
+
+# Called after each request with the call, as in "GET /job/7f", its status, and the seconds it took.
+# The call has no query and no signed address. The status is None where no complete answer came.
+Observer = Callable[[str, int | None, float], None]
 
 
 class Meter(Protocol):

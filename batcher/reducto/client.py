@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import mmap
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from email.utils import formatdate
 from pathlib import Path
@@ -42,7 +43,7 @@ from batcher.errors import (
     Unreachable,
 )
 from batcher.reducto import api_types, responses
-from batcher.reducto.calls import DOWNLOAD, Meter, call_of, outcome_of
+from batcher.reducto.calls import DOWNLOAD, Meter, Observer, call_of, outcome_of
 from batcher.reducto.public_addresses import Elsewhere, Resolver, is_on_this_machine, may_lead_to
 
 T = TypeVar("T")
@@ -126,7 +127,7 @@ class ReductoClient:
 
     `key` is sent as a bearer token and never shown. `trust` holds the trusted certificates, as made
     by `manifest.certificates`; None means the system's. `headers` are sent to the API only.
-    `meter` is told of each request.
+    `meter` and `observe` are told of each request.
     """
 
     def __init__(
@@ -138,7 +139,9 @@ class ReductoClient:
         trust: ssl.SSLContext | None = None,
         headers: Mapping[str, str] | None = None,
         meter: Meter | None = None,
+        observe: Observer | None = None,
     ) -> None:
+        self._observe = observe
         self._base = base_url.rstrip("/")
         self._key = key.encode()
         self._extra = dict(headers or {})
@@ -381,6 +384,8 @@ class ReductoClient:
     async def _stream_down(self, url: str, into: Path, around: Around | None) -> tuple[str, int]:
         assert self._elsewhere is not None
         call = "GET a signed URL"
+        status: int | None = None
+        began = time.monotonic()
         try:
             async with (
                 self._elsewhere.get(
@@ -392,8 +397,10 @@ class ReductoClient:
                 aiofiles.open(into, "wb") as file,
             ):
                 if response.status != 200:
+                    status = response.status
                     raise responses.refusal(call, response.status, dated(response.headers), b"")
                 digest, size = await _write_chunks(response.content, file, around)
+                status = response.status
         except Elsewhere as error:
             raise BadReply(call, str(error), status=200) from error
         except (
@@ -410,6 +417,8 @@ class ReductoClient:
             ) from error
         except (TimeoutError, ConnectionError, aiohttp.ClientError) as error:
             raise ReplyLostError(call, _said(error)) from error
+        finally:
+            self._tell(call, status, began)
         if around is not None and not await asyncio.to_thread(_is_json, into):
             raise BadReply(call, "what it links to isn't JSON, or not the whole of it", status=200)
         return digest, size
@@ -502,6 +511,8 @@ class ReductoClient:
             "enter the client first: async with ReductoClient(…) as client"
         )
         call = f"{method} {'a signed URL' if signed else path.partition('?')[0]}"
+        status: int | None = None
+        began = time.monotonic()
         try:
             url = URL(path if signed else self._base + path, encoded=True)
             sent = {
@@ -514,6 +525,7 @@ class ReductoClient:
                 if reserve is not None and response.status == 200:
                     await reserve(response.content_length or 0)
                 body = await response.read()
+                status = response.status
                 self._date = response.headers.get("Date", "")
         except BatcherError:
             raise  # an error of the document itself, from the body that was sent
@@ -533,6 +545,8 @@ class ReductoClient:
                     call, f"an address that is none: {type(error).__name__}", status=200
                 ) from error
             raise ReplyLostError(call, _said(error)) from error
+        finally:
+            self._tell(call, status, began)
         if not 200 <= response.status < 300:
             raise refusal(
                 call,
@@ -541,6 +555,10 @@ class ReductoClient:
                 b"" if signed else self._without_key(body),
             )
         return body
+
+    def _tell(self, call: str, status: int | None, began: float) -> None:
+        if self._observe is not None:
+            self._observe(call, status, time.monotonic() - began)
 
     def _headers_for(self, url: URL) -> Mapping[str, str]:
         """Return the extra headers if the link leads to the API's own address, or none otherwise.

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from batcher.adapters.clock import SteadyClock
-from batcher.adapters.rate_limits import WORTH_A_WORD, RateLimits
+from batcher.adapters.rate_limits import WORTH_A_WORD, RateLimiter, RateLimits
 from batcher.common.formatting import pluralize
 from batcher.core.lifecycle import OPEN, OUT
 from batcher.core.retry_policy import with_changes
@@ -54,6 +54,7 @@ from batcher.stages.fetcher import Fetcher, ResultRules
 from batcher.stages.input_resolver import InputResolver
 from batcher.stages.job_tracker import JobTracker
 from batcher.stages.makers import closing_for, makers_for
+from batcher.stages.outlook import Outlook
 from batcher.stages.poller import Poller
 from batcher.stages.recovery import Recovery
 from batcher.stages.repay_guard import Consent, unasked
@@ -105,7 +106,6 @@ class CollectRun:
         self.rate_limits = rate_limits or rate_limits_of(manifest)
         self.jobs = JobTracker()
         self._clock = clock
-        self._tell_of_waits()
         context = StageContext(
             ledger=ledger,
             client=self.client,
@@ -124,6 +124,8 @@ class CollectRun:
             account=account_of(manifest, reached),
         )
         self.concurrency = concurrency_of(manifest)
+        control.outlook = Outlook(self._lanes(), self.concurrency.drain)
+        self._tell_of_waits()
         self.poller = Poller(context, schedule)
         rules = ResultRules(
             prices=manifest.prices,
@@ -169,15 +171,18 @@ class CollectRun:
         )
 
     def _tell_of_waits(self) -> None:
-        waits = {
-            "uploads wait": self.rate_limits.upload,
-            "submissions wait": self.rate_limits.submit,
-            "looks at the service's list of jobs wait": self.rate_limits.list,
-            "results wait": self.rate_limits.fetch,
-            "deletions at the service wait": self.rate_limits.clean,
+        for what, lane in self._lanes().items():
+            lane.tell = partial(self._tell_of_wait, f"{what} wait")
+
+    def _lanes(self) -> dict[str, RateLimiter]:
+        """Return the rate limiters by what waits for them."""
+        return {
+            "uploads": self.rate_limits.upload,
+            "submissions": self.rate_limits.submit,
+            "looks at the service's list of jobs": self.rate_limits.list,
+            "results": self.rate_limits.fetch,
+            "deletions at the service": self.rate_limits.clean,
         }
-        for what, lane in waits.items():
-            lane.tell = partial(self._tell_of_wait, what)
 
     def _tell_of_wait(self, what: str, seconds: float, why: str) -> None:
         self.control.warn_of_wait(what, datetime.fromtimestamp(self._clock() + seconds), why)

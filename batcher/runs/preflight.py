@@ -214,7 +214,9 @@ async def _reached(
             key = _key(manifest)
             key_print = fingerprint(key)
         client = await stack.enter_async_context(
-            ReductoClient(url, key, trust=trust, headers=headers, meter=meter)
+            ReductoClient(
+                url, key, trust=trust, headers=headers, meter=meter, observe=control.observe
+            )
         )
         whose = f"{url} must be the service, and {service.api_key_env} must hold its key"
         await _first_answer(client, control, whose, patience=service.patience)

@@ -208,7 +208,7 @@ def _summarise(
     del tally[State.SUPERSEDED]
     pages, credits = ledger.reporting.spent()
     saved_now, credits_now = ledger.reporting.since(mark)
-    price = manifest.prices.dollars_per_credit
+    price = manifest.dollars_per_credit
     exit_code = exit_code_of(
         stopped=control.exit_code,
         refused=bool(control.refused),
@@ -237,7 +237,7 @@ def _summarise(
         warnings=tuple(control.warnings),
         saved_in_run=saved_now,
         withdrawn=ledger.reporting.withdrawn_since(mark),
-        credits_in_run=credits_now,
+        credits_in_run=round(credits_now, 6),
         dollars=round(credits * price, 6),
         dollars_in_run=round(credits_now * price, 6),
         notes=audit.notes,

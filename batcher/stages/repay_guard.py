@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from batcher.common.formatting import pluralize
+from batcher.common.formatting import format_credits, pluralize
 from batcher.core import repayment
 from batcher.core.repayment import NO_LIMIT, Answer, Repayment
 from batcher.ledger.intake import Version
@@ -129,7 +129,7 @@ def again_words(documents: int, credits: float) -> str:
     return (
         f"{pluralize(documents, 'document')} that {'are' if documents != 1 else 'is'} saved "
         "would be"
-        f" paid for again, about {pluralize(credits, 'credit')}: files, options or the service "
+        f" paid for again, about {format_credits(credits)}: files, options or the service "
         "have "
         "changed"
     )

@@ -6,11 +6,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from batcher.common.secrets import Secrets
 from batcher.exit_codes import ExitCode, RunEnd, heavier
 from batcher.reducto.error_rules import CONFIGURATION_ERRORS_IN_A_ROW, ErrorClass
+
+if TYPE_CHECKING:
+    from batcher.reducto.calls import Observer
+    from batcher.stages.outlook import Outlook
 
 # Seconds that a stopped run may spend on its last duties: somebody waits for its end.
 PATIENCE_WHEN_STOPPED: Final = 3.0
@@ -36,6 +40,9 @@ class RunControl:
     trace: Callable[[str], None] = lambda text: None
     # asks whoever watches the run; None if nobody does
     ask: Callable[[str], Awaitable[bool]] | None = None
+    # called for each request to the service; None if nobody wants to know
+    observe: Observer | None = None
+    outlook: Outlook | None = None  # what the run expects, once it has begun
     refused: str = ""  # what nobody agreed to, while the rest of the run continued
     warnings: list[str] = field(default_factory=list)
     secrets: Secrets = field(default_factory=Secrets)  # cut out of every message

@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import Any, Final
 
-from batcher.common.formatting import pluralize
+from batcher.common.formatting import format_credits
 from batcher.views.status import plain
 
 LEFT_OUT: Final = "left_out"  # in place of a state: a file that isn't part of the batch
@@ -43,7 +43,7 @@ def _version(row: dict[str, Any]) -> str:
 
 def _attempt(row: dict[str, Any]) -> str:
     unbilled = row["credits"] is None
-    credits = pluralize(row["cost"] if unbilled else row["credits"], "credit") + (
+    credits = format_credits(row["cost"] if unbilled else row["credits"]) + (
         " estimated" if unbilled else ""
     )
     job = f", job {row['job_id']}" if row["job_id"] else ""
@@ -66,7 +66,7 @@ def _where_to_look(row: dict[str, Any]) -> str:
 def _twin(row: dict[str, Any]) -> str:
     return (
         f"  beside it: a second job, {row['job_id']}, {row['status'].lower()}, "
-        f"{pluralize(row['credits'], 'credit')},"
+        f"{format_credits(row['credits'])},"
         f" at {row['service']}"
     )
 

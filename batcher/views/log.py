@@ -8,17 +8,25 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any, Protocol
 
 import msgspec
 
 from batcher.ledger.ledger import Ledger, Transition
 
 
+class LineStream(Protocol):
+    """What lines are written to, such as a text stream."""
+
+    def write(self, text: str, /) -> Any: ...
+
+    def flush(self) -> Any: ...
+
+
 class Log:
     """Follows `ledger` from now on, until `close`."""
 
-    def __init__(self, ledger: Ledger, *, stream: TextIO = sys.stderr) -> None:
+    def __init__(self, ledger: Ledger, *, stream: LineStream = sys.stderr) -> None:
         self._ledger = ledger
         self._stream = stream
         ledger.listeners.append(self._hear)
@@ -39,7 +47,7 @@ class Log:
         )
 
 
-def write_line(stream: TextIO, event: str, values: Mapping[str, Any]) -> None:
+def write_line(stream: LineStream, event: str, values: Mapping[str, Any]) -> None:
     """Write one line; `at` is in UTC. Nonces and fingerprints of keys stay in the ledger."""
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
     told = {name: value for name, value in values.items() if name not in ("nonce", "key_print")}

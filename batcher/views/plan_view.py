@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from batcher.common.formatting import format_bytes, pluralize
+from batcher.common.formatting import format_bytes, format_credits, format_duration, pluralize
 from batcher.reducto.option_checks import unknown_options
 from batcher.views.status import failed, nothing_found, plain
 
 if TYPE_CHECKING:
-    from batcher.manifest.model import Manifest
+    from batcher.manifest.model import Limits, Manifest
     from batcher.runs.checks import Checked
     from batcher.runs.plan import Plan
 
@@ -43,7 +43,7 @@ def plan_words(plan: Plan, manifest: Manifest) -> str:
     if not plan.documents:
         lines += nothing_found(manifest)
     if plan.to_send:
-        first, *others = plan.cost.words(plan.prices)
+        first, *others = _cost(plan, manifest)
         lines += [f"  cost       {first}", *(f"             {line}" for line in others)]
     if plan.guessed:
         lines.append(
@@ -59,8 +59,33 @@ def plan_words(plan: Plan, manifest: Manifest) -> str:
             "passwords_file"
         )
     lines += plan.forecast.words()
+    lines += [f"  limits     {words}" for words in _limits(manifest.limits)]
     lines += [f"  warning    {plain(words)}" for words in unknown_options(manifest.jobs)]
     return "\n".join(lines)
+
+
+def _cost(plan: Plan, manifest: Manifest) -> list[str]:
+    if manifest.service.is_billed:
+        return plan.cost.words(plan.prices)
+    counted = f"{format_credits(plan.cost.credits)} for {pluralize(plan.cost.pages, 'page')}"
+    return [
+        f"nothing: the local service bills none, and would count {counted}",
+        "`-S service=reducto` shows what the hosted service would bill",
+    ]
+
+
+def _limits(limits: Limits) -> list[str]:
+    """Return the limits of a run by their keys: one that is met leaves the rest to the next run."""
+    told = [
+        f"{name} = {value:g}"
+        for name in ("max_documents", "max_pages", "max_credits", "max_cost")
+        if (value := getattr(limits, name)) is not None
+    ]
+    if limits.max_duration is not None:
+        told.append(f"max_duration = {format_duration(limits.max_duration)}")
+    if limits.stop_at is not None:
+        told.append(f"stop_at = {limits.stop_at:%H:%M}")
+    return [f"{', '.join(told)}: what is left then is for the next run"] if told else []
 
 
 def _likely(plan: Plan) -> str:
@@ -85,7 +110,7 @@ def _sent(plan: Plan) -> list[str]:
     if plan.again:
         lines.append(
             f"             {plan.again} of them again, which cost "
-            f"{pluralize(plan.again_credits, 'credit')}:"
+            f"{format_credits(plan.again_credits)}:"
             " files, options or the service have changed"
         )
     if plan.asks:

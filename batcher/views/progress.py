@@ -1,80 +1,83 @@
-"""Shows a run's progress: a tqdm bar on a terminal, or a line from time to time elsewhere.
-
-It only reads the ledger's tally.
-"""
+"""Shows a run's progress on a terminal, as a tqdm bar. Elsewhere `progress_lines` does."""
 
 from __future__ import annotations
 
-import sys
-import time
+import asyncio
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final, NoReturn, TextIO
 
 from tqdm import tqdm
 
-from batcher.core.lifecycle import IN_FLIGHT, OPEN, VERDICTS, State
-from batcher.ledger.ledger import Ledger, Transition
+from batcher.views.standing import Standing
 
-NOW_AND_THEN: Final = 30.0  # seconds between two lines if there is no terminal
-AT_ONCE: Final = 0.2  # seconds between two redraws of the bar while no document is done
-
-
-def say(words: str) -> None:
-    """Write a line to stderr, above the bar if there is one."""
-    tqdm.write(words, file=sys.stderr)
+REDRAWN: Final = 0.25  # seconds
+NARROWEST: Final = 10  # columns of the bar itself
 
 
-class Progress:
-    """Shows the progress of `ledger` from now on; `close` removes the bar."""
+def write_above(words: str, stream: TextIO) -> None:
+    """Write a line to a terminal, above the bar if there is one."""
+    tqdm.write(words, file=stream)
 
-    def __init__(self, ledger: Ledger, *, stream: TextIO = sys.stderr) -> None:
-        self._ledger = ledger
+
+class Bar:
+    """A bar that is redrawn in place until `close`, which removes it.
+
+    It belongs to the running event loop.
+    """
+
+    def __init__(self, standing: Standing, *, stream: TextIO) -> None:
+        self._standing = standing
         self._stream = stream
-        self._bar = (
-            tqdm(unit="doc", file=stream, dynamic_ncols=True, leave=False)
-            if stream.isatty()
-            else None
+        self._bar: tqdm[NoReturn] = tqdm(
+            file=stream,
+            dynamic_ncols=True,
+            leave=False,
+            bar_format="{percentage:3.0f}%|{bar}| {desc}",
         )
-        self._said_at = time.monotonic()
-        if self._bar is not None:
-            self._bar.initial = self._bar.n = self._done()
-        ledger.listeners.append(self._hear)
+        self._draw()
 
     def close(self) -> None:
-        self._ledger.listeners.remove(self._hear)
-        if self._bar is not None:
-            self._bar.close()
+        self._next.cancel()
+        self._bar.close()
 
-    def _hear(self, change: Transition) -> None:
-        if self._bar is None:
-            self._say_now_and_then()
-        elif change.before in OPEN and change.after not in OPEN:
-            self._set(self._bar)
-            self._bar.update()
-        elif time.monotonic() - self._said_at > AT_ONCE:
-            self._said_at = time.monotonic()
-            self._set(self._bar)
-            self._bar.refresh()
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Leave the last line of the terminal to somebody else during the block."""
+        self._next.cancel()
+        self._bar.clear()
+        try:
+            yield
+        finally:
+            self._draw()
 
-    def _set(self, bar: tqdm[NoReturn]) -> None:
-        bar.total = self._done() + self._ledger.open_documents
-        bar.set_postfix_str(self._words(), refresh=False)
-
-    def _say_now_and_then(self) -> None:
-        if time.monotonic() - self._said_at < NOW_AND_THEN:
-            return
-        self._said_at = time.monotonic()
-        known = self._done() + self._ledger.open_documents
-        self._stream.write(f"batcher: {self._done()} of {known} documents done, {self._words()}\n")
-        self._stream.flush()
-
-    def _done(self) -> int:
-        tally = self._ledger.tally
-        return tally[State.SAVED] + sum(tally[state] for state in VERDICTS)
-
-    def _words(self) -> str:
-        tally = self._ledger.tally
-        failed = sum(tally[state] for state in VERDICTS)
-        in_flight = sum(tally[state] for state in IN_FLIGHT)
-        return f"{in_flight} in flight, {failed} failed" + (
-            f", {unknown} unknown" if (unknown := tally[State.UNKNOWN]) else ""
+    def _draw(self) -> None:
+        """Draw the bar now and, since the time left changes by itself, in a moment again."""
+        self._next = asyncio.get_running_loop().call_later(REDRAWN, self._draw)
+        self._bar.total = self._standing.known or 1
+        self._bar.n = self._standing.done
+        counts = f"{self._standing.done:,}/{self._standing.known:,}"
+        room = _columns(self._stream) - len("100%|| ") - NARROWEST
+        self._bar.set_description_str(
+            fitting([counts, *self._standing.parts()], room), refresh=False
         )
+        self._bar.refresh()
+
+
+def fitting(parts: Iterable[str], room: int) -> str:
+    """Return as many of the first parts as fit into `room` columns, and at least one."""
+    first, *others = parts
+    words = first
+    for part in others:
+        if len(words) + len(part) + 2 > room:
+            break
+        words = f"{words}, {part}"
+    return words
+
+
+def _columns(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        return 80

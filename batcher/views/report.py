@@ -71,7 +71,7 @@ def _standing(found: Statistics) -> Iterator[str]:
         (
             "credits",
             f"{found.credits:,.1f}",
-            f"about ${found.credits * found.dollars_per_credit:,.2f}",
+            _dollars(found.credits, found, "about ${:,.2f}") or "counted, not billed",
         ),
     )
     if found.left_out:
@@ -257,7 +257,6 @@ def _pareto(caption: str, counts: Sequence[Count]) -> str:
 
 
 def _costs(found: Statistics) -> Iterator[str]:
-    dollars = found.dollars_per_credit
     yield figure(
         "Credits by day",
         "Days of submission, by the local clock.",
@@ -270,11 +269,22 @@ def _costs(found: Statistics) -> Iterator[str]:
         "Credits by folder, the most expensive first",
         ("folder", "documents", "credits", "about"),
         [
-            (plain(c.name), f"{c.number:,}", f"{c.amount:,.1f}", f"${c.amount * dollars:,.2f}")
+            (
+                plain(c.name),
+                f"{c.number:,}",
+                f"{c.amount:,.1f}",
+                _dollars(c.amount, found, "${:,.2f}"),
+            )
             for c in shown
         ],
         shares=_shares([count.amount for count in shown]),
     )
+
+
+def _dollars(credits: float, found: Statistics, form: str) -> str:
+    """Return what the credits cost; nothing where none are billed."""
+    price = found.dollars_per_credit
+    return form.format(credits * price) if price else ""
 
 
 def _folded(counts: Sequence[Count]) -> list[Count]:

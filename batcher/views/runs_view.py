@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from batcher.common.formatting import format_duration, format_usd, pluralize
+from batcher.common.formatting import (
+    format_credits,
+    format_duration,
+    format_usd,
+    pluralize,
+)
 from batcher.exit_codes import ExitCode
 from batcher.ledger.queries.run_history import KILLED, RunRecord
+from batcher.manifest.model import LOCAL
 from batcher.views.status import plain, run_line
 
 _MEANING: Final = {
@@ -32,16 +38,20 @@ def runs_words(batch: str, records: Sequence[RunRecord], *, dollars_per_credit: 
 
 def _line(record: RunRecord, dollars_per_credit: float) -> str:
     failed = f", {record.failed} failed" if record.failed else ""
-    cost = (
-        f"{pluralize(round(record.credits, 2), 'credit')} "
-        f"({format_usd(record.credits * dollars_per_credit)})"
-        if record.credits
-        else "nothing spent"
-    )
+    cost = _cost(record, dollars_per_credit)
     return (
         f"{record.number:>3}  {run_line(record)}, after {_took(record)}: "
         f"{record.saved} saved{failed}, {pluralize(record.pages, 'page')}, {cost}"
     )
+
+
+def _cost(record: RunRecord, dollars_per_credit: float) -> str:
+    if record.service == LOCAL:
+        return "not billed"
+    if not record.credits:
+        return "nothing spent"
+    dollars = format_usd(record.credits * dollars_per_credit)
+    return f"{format_credits(record.credits)} ({dollars})"
 
 
 def _details(record: RunRecord) -> list[str]:

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from batcher.common.formatting import format_bytes, format_duration, format_usd, pluralize
+from batcher.common.formatting import (
+    format_bytes,
+    format_credits,
+    format_duration,
+    format_usd,
+    pluralize,
+)
 from batcher.core.lifecycle import OPEN, State
 from batcher.exit_codes import ExitCode, RunEnd
 from batcher.ledger.queries.reporting import ReportingQueries
@@ -21,6 +27,7 @@ from batcher.ledger.queries.storage import StorageQueries
 from batcher.ledger.queries.tracking import TrackingQueries
 from batcher.ledger.schema import reading
 from batcher.maintenance.storage import Kind, totals
+from batcher.views.tones import Tone
 
 if TYPE_CHECKING:  # `status` itself starts no run, and should answer at once
     from batcher.core.summary import FailureGroup, NotServed, Summary
@@ -30,36 +37,64 @@ if TYPE_CHECKING:  # `status` itself starts no run, and should answer at once
 SHOWN: Final = 20  # disagreements shown in words; the summary as JSON has all of them
 
 
-def end_words(summary: Summary, manifest: Manifest) -> str:
-    """Return the text printed when a run ends."""
+Line = tuple[str, Tone]
+
+
+def end_lines(summary: Summary, manifest: Manifest) -> list[Line]:
+    """Return what is printed when a run ends."""
     states = dict(summary.documents)
     took = format_duration(summary.seconds)
-    lines = [f'batch "{summary.batch}": {counts(states)}{_now(summary)} in {took}']
-    lines += step_lines(summary.steps) if states else nothing_found(manifest)
-    lines += [f"  {failed(group)}" for group in summary.failures]
-    lines += not_served_lines(summary.not_served)
-    lines += [f"  {plain(summary.left_out['words'])}"] if summary.left_out else []
-    lines += [f"  {plain(words)}" for words in _some(summary.audit.words())]
+    ended = f'batch "{summary.batch}": {counts(states)}{_now(summary)} in {took}'
+    found = step_lines(summary.steps) if states else nothing_found(manifest)
+    return [
+        (ended, _tone(summary)),
+        *_in_tone(Tone.PLAIN, found),
+        *_in_tone(Tone.BAD, [f"  {failed(group)}" for group in summary.failures]),
+        *_in_tone(Tone.WARNING, not_served_lines(summary.not_served)),
+        *_in_tone(Tone.PLAIN, _left_out(summary)),
+        *_in_tone(Tone.BAD, [f"  {plain(words)}" for words in _some(summary.audit.words())]),
+        *_in_tone(Tone.PLAIN, _figures(summary, manifest)),
+        *_in_tone(Tone.WARNING, _what_is_left(summary, manifest)),
+    ]
+
+
+def _in_tone(tone: Tone, lines: Iterable[str]) -> list[Line]:
+    return [(line, tone) for line in lines]
+
+
+def _tone(summary: Summary) -> Tone:
+    if summary.exit_code not in (ExitCode.SUCCESS, ExitCode.RUN_AGAIN):
+        return Tone.BAD
+    is_whole = summary.exit_code == ExitCode.SUCCESS and not unsaved(summary.documents)
+    return Tone.GOOD if is_whole else Tone.WARNING
+
+
+def _left_out(summary: Summary) -> list[str]:
+    return [f"  {plain(summary.left_out['words'])}"] if summary.left_out else []
+
+
+def _figures(summary: Summary, manifest: Manifest) -> Iterator[str]:
     if summary.taken_up:
-        lines.append(
+        yield (
             f"  {pluralize(summary.taken_up, 'document')} that had failed for a passing reason, "
             "tried again"
         )
     if summary.pages:
-        lines.append(f"  {pluralize(summary.pages, 'page')}, {_spent(summary)}")
-    lines.append(f"  results: {manifest.output.directory}")
-    lines.append(f"  ledger:  {manifest.output.ledger_path}")
+        spent = _spent(summary) if manifest.service.is_billed else unbilled(summary.credits)
+        yield f"  {pluralize(summary.pages, 'page')}, {spent}"
+    yield f"  results: {manifest.output.directory}"
+    yield f"  ledger:  {manifest.output.ledger_path}"
+
+
+def _what_is_left(summary: Summary, manifest: Manifest) -> Iterator[str]:
     if summary.reason:
-        lines.append(f"stopped: {summary.reason}")
-    if manifest.limits.is_sample and summary.ended == RunEnd.FINISHED and unsaved(states):
-        lines.append(
-            f"the sample is taken: {pluralize(unsaved(states), 'document')} left for a run without "
-            "--sample"
-        )
-    lines += [f"note: {note}" for note in summary.notes]
+        yield f"stopped: {summary.reason}"
+    left = unsaved(summary.documents)
+    if manifest.limits.is_sample and summary.ended == RunEnd.FINISHED and left:
+        yield f"the sample is taken: {pluralize(left, 'document')} left for a run without --sample"
+    yield from (f"note: {note}" for note in summary.notes)
     if summary.exit_code == ExitCode.RUN_AGAIN or summary.bring_home_by:
-        lines.append(f"to continue, rerun the same command{_before(summary.bring_home_by)}")
-    return "\n".join(lines)
+        yield f"to continue, rerun the same command{_before(summary.bring_home_by)}"
 
 
 def _now(summary: Summary) -> str:
@@ -69,10 +104,16 @@ def _now(summary: Summary) -> str:
 
 
 def _spent(summary: Summary) -> str:
-    words = f"{pluralize(summary.credits, 'credit')} ({format_usd(summary.dollars)}) in all runs"
+    words = f"{format_credits(summary.credits)} ({format_usd(summary.dollars)}) in all runs"
     if summary.credits_in_run == summary.credits:
         return words
-    return f"{words}, {summary.credits_in_run:g} ({format_usd(summary.dollars_in_run)}) in this one"
+    own = format_credits(summary.credits_in_run).partition(" ")[0]
+    return f"{words}, {own} ({format_usd(summary.dollars_in_run)}) in this one"
+
+
+def unbilled(credits: float) -> str:
+    """Return that the local service costs nothing, and what it counted."""
+    return f"not billed: the local service counted {format_credits(credits)}"
 
 
 def nothing_found(manifest: Manifest) -> list[str]:
@@ -85,13 +126,13 @@ def nothing_found(manifest: Manifest) -> list[str]:
     return [f"  nothing in {place}: {what}" for place in places]
 
 
-def trouble_words(summary: Summary) -> str:
-    """Return the text printed with -q: empty if all went well."""
-    lines = [summary.reason] if summary.reason else []
+def trouble_lines(summary: Summary) -> list[Line]:
+    """Return what is printed with -q: nothing if all went well."""
+    lines = _in_tone(Tone.WARNING, [summary.reason] if summary.reason else [])
     if summary.exit_code == ExitCode.INCOMPLETE:
-        lines += [_why(group) for group in summary.failures]
-    lines += map(plain, _some(summary.audit.words()))
-    return "\n".join(f"batcher: {line}" for line in (*lines, *summary.notes))
+        lines += _in_tone(Tone.BAD, map(failed, summary.failures))
+    lines += _in_tone(Tone.BAD, map(plain, _some(summary.audit.words())))
+    return lines + _in_tone(Tone.WARNING, summary.notes)
 
 
 def _some(words: list[str]) -> list[str]:
@@ -132,7 +173,7 @@ def _values(connection: sqlite3.Connection, *, under_way: bool) -> dict[str, Any
         if state is not State.SUPERSEDED
     }
     account = reporting.account()
-    price = float(reporting.prices().get("dollars_per_credit", 0.015))
+    price = reporting.dollars_per_credit()
     deadline = tracking.nearest_deadline()
     last = reporting.last_summary()
     speed = reporting.speed(latest=500) if under_way else None
@@ -145,7 +186,12 @@ def _values(connection: sqlite3.Connection, *, under_way: bool) -> dict[str, Any
         "seconds_left": to_do / speed if speed and to_do else None,
         "pages": account.pages,
         "credits": account.spent,
-        "cost": {**account._asdict(), "projected": account.projected, "dollars_per_credit": price},
+        "cost": {
+            **account._asdict(),
+            "projected": account.projected,
+            "dollars_per_credit": price,
+            "is_billed": reporting.is_billed(),
+        },
         "nearest_deadline_at": deadline and deadline[1],
         "warnings": [*_deadline_warning(deadline), *last.get("warnings", ())],
         "failures": reporting.failures(),
@@ -189,18 +235,7 @@ def status_words(batch: str, values: dict[str, Any]) -> str:
     lines += [f"  {failed(group)}" for group in values["failures"]]
     lines += not_served_lines(values["not_served"])
     lines += [f"  {plain(values['left_out']['words'])}"] if values["left_out"] else []
-    lines.append(
-        f"  {pluralize(values['pages'], 'page')}, {_money(values['cost'], 'spent')} so far"
-    )
-    lines += [
-        f"  {told.format(_money(values['cost'], name))}"
-        for name, told in _TO_TELL
-        if values["cost"][name]
-    ]
-    if values["cost"]["committed"] or values["cost"]["to_come"]:
-        lines.append(
-            f"  {_money(values['cost'], 'projected')} in all, by what documents cost so far"
-        )
+    lines += _cost_lines(values["pages"], values["cost"])
     if "disk" in values:
         kinds = [f"{kind} {format_bytes(size)}" for kind, size in values["disk"].items() if size]
         lines.append(f"  on disk: {', '.join(kinds)}")
@@ -214,6 +249,18 @@ def run_line(record: RunRecord) -> str:
     return f"{datetime.fromtimestamp(record.started_at):%Y-%m-%d %H:%M:%S}, {record.ended}{code}"
 
 
+def _cost_lines(pages: int, cost: Mapping[str, float]) -> Iterator[str]:
+    if not cost["is_billed"]:
+        yield f"  {pluralize(pages, 'page')} so far, {unbilled(cost['spent'])}"
+        return
+    yield f"  {pluralize(pages, 'page')}, {_money(cost, 'spent')} so far"
+    for name, told in _TO_TELL:
+        if cost[name]:
+            yield f"  {told.format(_money(cost, name))}"
+    if cost["committed"] or cost["to_come"]:
+        yield f"  {_money(cost, 'projected')} in all, by what documents cost so far"
+
+
 _TO_TELL = (
     ("lost", "{} of it for results that never came home"),
     ("failed", "{} more for jobs that failed, should the service bill them"),
@@ -221,10 +268,9 @@ _TO_TELL = (
 )
 
 
-def _money(cost: dict[str, float], name: str) -> str:
-    return (
-        f"{pluralize(cost[name], 'credit')} ({format_usd(cost[name] * cost['dollars_per_credit'])})"
-    )
+def _money(cost: Mapping[str, float], name: str) -> str:
+    dollars = format_usd(cost[name] * cost["dollars_per_credit"])
+    return f"{format_credits(cost[name])} ({dollars})"
 
 
 def unsaved(states: Mapping[str, int]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from batcher.common.formatting import pluralize
+from batcher.common.formatting import format_credits
 from batcher.views.status import plain
 
 if TYPE_CHECKING:
@@ -27,10 +27,7 @@ def verify_words(found: Verified) -> str:
     lines += _some("not of this ledger", list(found.strays))
     lines += _some(
         "paid for beside the ledger",
-        [
-            f"{source}: job {job}, {pluralize(credits, 'credit')}"
-            for source, job, credits in found.twins
-        ],
+        [f"{source}: job {job}, {format_credits(credits)}" for source, job, credits in found.twins],
     )
     if found.ledger:
         lines += [f"the ledger: {words}" for words in found.ledger]
@@ -55,7 +52,7 @@ def repair_words(paid: Requeued, free: int, again: str) -> str:
 def _remedies(free: int, paid: Requeued) -> str:
     return (
         f"{free} fetched again or copied for nothing, and {paid.documents} paid for again "
-        f"(about {pluralize(paid.credits, 'credit')})"
+        f"(about {format_credits(paid.credits)})"
     )
 
 

@@ -313,6 +313,7 @@ async def test_a_service_that_is_silent_at_the_start_is_told_of_and_holds_up_nob
     process = await start("run", inbox, "-o", out, "--service", url)
     assert process.stderr is not None
     async with asyncio.timeout(5 + 1):  # a second for the start of Python
+        assert b"begins" in await process.stderr.readline()
         line = (await process.stderr.readline()).decode()
     assert re.search(r"no answer from the service yet.*until \d\d:\d\d:\d\d", line), line
     process.send_signal(signal.SIGINT)

@@ -24,6 +24,8 @@ from batcher.ledger.queries.rows import (
     Bill,
     StateCount,
 )
+from batcher.manifest.model import LOCAL
+from batcher.reducto.rate_card import Prices
 
 
 class ReportingQueries:
@@ -78,15 +80,30 @@ class ReportingQueries:
     def spent(self) -> tuple[int, float]:
         """Return (pages, credits) of all attempts whose job completed, and of duplicate jobs.
 
-        Credits are estimates where the service doesn't state them.
+        Credits are estimates where the service doesn't state them. What the local service counted
+        is never added to what another billed: only one of the two counts, by the latest run.
         """
         pages, credits = _paid(self._bills())
-        (beside,) = self._connection.execute("SELECT total(credits) FROM twins").fetchone()
-        return pages, credits + float(beside)
+        (beside,) = self._connection.execute(_BESIDE, self._at_local()).fetchone()
+        return pages, round(credits + float(beside), 6)
+
+    def is_billed(self) -> bool:
+        """Return whether the service of the latest run bills anything; the local one doesn't."""
+        return not self._at_local()["local"]
+
+    def _at_local(self) -> dict[str, bool | None]:
+        """Return whether the latest run was at the local service, for a query; None if unknown."""
+        service = self._manifest().get("service", {})
+        return {"local": service.get("name") == LOCAL if service else None}
+
+    def _manifest(self) -> dict[str, Any]:
+        """Return what the batch remembers of the manifest of its latest run."""
+        return dict(json.loads(noted(self._connection, "manifest") or "{}"))
 
     def _bills(self) -> dict[str, Bill]:
         """Return the totals of settled attempts by outcome."""
-        return {row[0]: Bill(*row[1:]) for row in self._connection.execute(_BILLS)}
+        rows = self._connection.execute(_BILLS, self._at_local())
+        return {row[0]: Bill(*row[1:]) for row in rows}
 
     def account(self) -> Account:
         """Return what is spent and what is likely to be spent.
@@ -119,8 +136,12 @@ class ReportingQueries:
 
     def prices(self) -> dict[str, Any]:
         """Return the prices in the manifest of the last run; empty if that isn't known."""
-        manifest = noted(self._connection, "manifest")
-        return dict(json.loads(manifest).get("prices", {})) if manifest else {}
+        return dict(self._manifest().get("prices", {}))
+
+    def dollars_per_credit(self) -> float:
+        """Return what a credit costs at the service of the latest run; 0 at the local one."""
+        price = float(self.prices().get("dollars_per_credit", Prices().dollars_per_credit))
+        return price if self.is_billed() else 0.0
 
     def left_out(self) -> dict[str, Any]:
         """Return what the latest run that finished its scan left out, as in its summary."""
@@ -251,7 +272,9 @@ _SPEED = """
     WHERE number >= 5 ORDER BY id DESC LIMIT 1"""
 _BILLS = """
     SELECT outcome, count(*), total(pages), total(cost), total(coalesce(credits, cost))
-    FROM attempts WHERE outcome IN ('saved', 'lost', 'void') GROUP BY outcome"""
+    FROM attempts WHERE outcome IN ('saved', 'lost', 'void')
+    AND (:local IS NULL OR (service = 'local') = :local) GROUP BY outcome"""
+_BESIDE = "SELECT total(credits) FROM twins WHERE :local IS NULL OR (service = 'local') = :local"
 _COMMITTED = (
     "SELECT count(*), total(cost) FROM attempts INDEXED BY one_open_attempt WHERE "
     "outcome IN ('open', 'accepted')"

@@ -49,6 +49,12 @@ class TrackingQueries:
             ).fetchone()[0]
         )
 
+    def name_of(self, document: int) -> tuple[str, str]:
+        """Return the source of a document and the step that is done with it."""
+        sql = "SELECT source, job FROM documents WHERE id = ?"
+        source, step = self._connection.execute(sql, (document,)).fetchone()
+        return source, step
+
     def in_flight(self) -> Iterator[InFlightJob]:
         return (
             _flight(row)

@@ -26,7 +26,8 @@ INSIDE = {
     " queries.reporting queries.run_history queries.storage schema migrations"
     " journal integrity run_spend event_writes intake writer ledger remembered"
     " named derived_outputs statistics history reader",
-    "runs": "preflight callback metrics notifications wiring end_of_run kinds running plan checks",
+    "runs": "preflight callback metrics notifications wiring end_of_run kinds running plan checks"
+    " document_cache one_document",
     "results": "document frames reader",
     "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal demo"
     " storage prune",

@@ -10,9 +10,10 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 
 from batcher.cli.arguments import (
     AS_JSON,
@@ -130,7 +131,10 @@ def run(
     batcher run manifests/nightly.toml
     batcher run ./inbox -o ./results --service reducto
     batcher run ./results --collect
+    batcher run scan.pdf -o -
     """
+    if output == Path("-"):
+        sys.exit(_to_stdout(what))
     from batcher.runs.running import collect_batch, run_batch
 
     if sample is not None:
@@ -165,6 +169,27 @@ def run(
 
         click.echo(rehearsal_words(summary), err=as_json)
     sys.exit(summary.exit_code)
+
+
+# what `run` takes beside one document whose text goes to stdout
+_WITH_ONE: Final = frozenset({"what", "output", "endpoint", "service", "overrides", "quiet"})
+
+
+def _to_stdout(what: Path) -> int:
+    """Print one document's text, as `batcher parse` does. Returns the exit code."""
+    from batcher.cli.one_document import Request, answer
+
+    context = click.get_current_context()
+    if what.is_dir():
+        raise click.UsageError(
+            f"-o - is for one document, and {what} is a directory: name a folder"
+        )
+    for name in context.params.keys() - _WITH_ONE:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            flag = "--json" if name == "as_json" else f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{flag} doesn't go with -o -; see batcher parse --help")
+    asked = {name: context.params[name] for name in _WITH_ONE - {"what", "output"}}
+    return answer(Request(str(what), **asked))
 
 
 @main.command()

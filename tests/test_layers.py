@@ -18,8 +18,8 @@ ORDER = (
 ).split()
 INSIDE = {
     "reducto": "api_types public_addresses request_schema error_rules job rate_card page_selection"
-    " option_shapes option_checks citations results result_links links_within webhook_signature"
-    " address_lists inputs responses calls client fake_client",
+    " option_shapes option_meanings option_checks citations results result_links links_within"
+    " webhook_signature address_lists inputs responses calls client fake_client",
     "ledger": "filesystem lock connection queries.rows queries.fragments queries.notes"
     " queries.failed_documents"
     " queries.sending queries.tracking queries.sharing queries.audit queries.repair"

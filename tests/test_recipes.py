@@ -1,4 +1,4 @@
-"""Recipes do what they say: the commands of each page run as they stand, in a folder of their own."""
+"""Recipes do what they say: the commands of each page run as they stand, in a fresh folder."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -114,15 +115,14 @@ def buckets(inbox: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
     pytest.importorskip("moto")
     pytest.importorskip("obstore")
     from bucket import bucket
+    from obstore.store import from_url
 
     with bucket(patch, "archive") as archive:
-        from urllib.request import Request, urlopen
-
-        endpoint = os.environ["AWS_ENDPOINT_URL"]
-        urlopen(Request(f"{endpoint}/inbox", method="PUT")).close()
+        made = Request(f"{os.environ['AWS_ENDPOINT_URL']}/inbox", method="PUT")
+        urlopen(made, timeout=10).close()
+        there = from_url("s3://inbox", client_options={"allow_http": True})
         for path in inbox.iterdir():
-            put = Request(f"{endpoint}/inbox/{path.name}", path.read_bytes(), method="PUT")
-            urlopen(put).close()
+            there.put(path.name, path.read_bytes())
         yield
         names = {one["path"] for listed in archive.list() for one in listed}
         assert {f"results/{name}.json" for name in DOCUMENTS} <= names

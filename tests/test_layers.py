@@ -18,15 +18,16 @@ ORDER = (
 ).split()
 INSIDE = {
     "reducto": "api_types public_addresses request_schema error_rules job rate_card page_selection"
-    " option_shapes option_checks citations results result_links links_within webhook_signature"
-    " address_lists inputs responses calls client fake_client",
+    " option_shapes option_meanings option_checks citations results result_links links_within"
+    " webhook_signature address_lists inputs responses calls client fake_client",
     "ledger": "filesystem lock connection queries.rows queries.fragments queries.notes"
     " queries.failed_documents"
     " queries.sending queries.tracking queries.sharing queries.audit queries.repair"
     " queries.reporting queries.run_history queries.storage schema migrations"
     " journal integrity run_spend event_writes intake writer ledger remembered"
     " named derived_outputs statistics history reader",
-    "runs": "preflight callback metrics notifications wiring end_of_run kinds running plan checks",
+    "runs": "preflight callback metrics notifications wiring end_of_run kinds running plan checks"
+    " document_cache one_document",
     "results": "document frames reader",
     "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal demo"
     " storage prune",

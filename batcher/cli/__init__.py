@@ -3,7 +3,16 @@
 Data goes to stdout, messages go to stderr.
 """
 
-from batcher.cli import failures, init, maintenance, outputs, running
+from batcher.cli import failures, init, maintenance, one_document, options, outputs, running
 from batcher.cli.group import main
 
-__all__ = ["failures", "init", "main", "maintenance", "outputs", "running"]
+__all__ = [
+    "failures",
+    "init",
+    "main",
+    "maintenance",
+    "one_document",
+    "options",
+    "outputs",
+    "running",
+]

@@ -127,7 +127,7 @@ def _which(what: Path, key: str) -> str:
     if what.suffix in ("", *SUFFIXES):
         return f"{what} is a manifest: say -S {key}=… instead"
     return (
-        f"{what} is a file: name its folder, and the file by "
+        f"{what} is a file: batcher parse prints its text; or name its folder, and the file by "
         f"-S 'source.include=[{json.dumps('/' + what.name, ensure_ascii=False)}]'"
     )
 

@@ -20,8 +20,8 @@ from batcher.errors import BatcherError
 from batcher.exit_codes import ExitCode
 
 ORDER: Final = (
-    "demo run plan status runs why failures retry verify prune cancel rebuild export report serve"
-    " init schema completion"
+    "demo parse run plan status runs why failures retry verify prune cancel rebuild export report"
+    " serve init schema options completion"
 ).split()
 
 
@@ -68,13 +68,16 @@ class _Commands(click.Group):
             sys.exit(_end_of(error))
 
 
+_MANIFESTS: Final = ("", ".toml", ".json", ".yaml", ".yml")
 # what other programs call a command, and what stands for it here
 _ELSEWHERE: Final = {
     "abort": "batcher cancel",
     "check": "batcher plan --check, or batcher verify",
     "collect": "batcher run --collect",
+    "convert": "batcher parse",
     "dry-run": "batcher plan",
     "errors": "batcher failures",
+    "extract": "batcher parse FILE --extract SCHEMA.json",
     "help": "batcher --help",
     "history": "batcher runs",
     "list": "batcher status",
@@ -97,7 +100,8 @@ def _unknown(word: str, commands: list[str]) -> str:
     if Path(word).is_dir():
         return f"a command comes first: batcher run {shlex.quote(word)} -o results"
     if Path(word).is_file():
-        return f"a command comes first: batcher run {shlex.quote(word)}"
+        command = "run" if Path(word).suffix in _MANIFESTS else "parse"
+        return f"a command comes first: batcher {command} {shlex.quote(word)}"
     near = difflib.get_close_matches(word, commands, n=1)
     meant = _ELSEWHERE.get(word) or (f"batcher {near[0]}" if near else "")
     hint = f"did you mean {meant}?" if meant else "batcher --help lists all"

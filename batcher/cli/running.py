@@ -10,9 +10,10 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from batcher.cli.arguments import (
     AS_JSON,
@@ -158,7 +159,10 @@ def run(
     batcher run manifests/nightly.toml
     batcher run ./inbox -o ./results --service reducto --include '*.pdf' --max-cost 75
     batcher run ./results --collect
+    batcher run scan.pdf -o -
     """
+    if output == Path("-"):
+        sys.exit(_to_stdout(what))
     from batcher.runs.running import collect_batch, run_batch
 
     settings = settings_of(flags)
@@ -232,6 +236,27 @@ def _refuse_with_dry_run(*, collect: bool, rehearse: bool, log_json: bool) -> No
         raise click.UsageError("a rehearsal costs nothing: leave out --dry-run, or say it alone")
     if log_json:
         raise click.UsageError("--log-json follows a run; with --dry-run say --json")
+
+
+# what `run` takes beside one document whose text goes to stdout
+_WITH_ONE: Final = frozenset({"what", "output", "endpoint", "service", "overrides", "quiet"})
+
+
+def _to_stdout(what: Path) -> int:
+    """Print one document's text, as `batcher parse` does. Returns the exit code."""
+    from batcher.cli.one_document import Request, answer
+
+    context = click.get_current_context()
+    if what.is_dir():
+        raise click.UsageError(
+            f"-o - is for one document, and {what} is a directory: name a folder"
+        )
+    for name in context.params.keys() - _WITH_ONE:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            flag = "--json" if name == "as_json" else f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{flag} doesn't go with -o -; see batcher parse --help")
+    asked = {name: context.params[name] for name in _WITH_ONE - {"what", "output"}}
+    return answer(Request(str(what), **asked))
 
 
 @main.command(cls=CommandWithPatterns)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from batcher.common.formatting import pluralize
+from batcher.common.formatting import format_credits, pluralize
 from batcher.core.lifecycle import State
 from batcher.core.reasons import EMPTY
 from batcher.core.summary import FailureGroup
@@ -206,9 +206,9 @@ def spent_words(document: FailedDocument) -> str:
         return "never sent"
     words = pluralize(document.attempts, "attempt")
     if document.credits:
-        words += f", {pluralize(document.credits, 'credit')}"
+        words += f", {format_credits(document.credits)}"
     if document.credits_maybe_billed:
-        words += f", {pluralize(document.credits_maybe_billed, 'credit')} if billed"
+        words += f", {format_credits(document.credits_maybe_billed)} if billed"
     return words
 
 

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,4 +47,5 @@ async def start(
 
 
 def rows(out: Path, sql: str) -> list[tuple[object, ...]]:
-    return sqlite3.connect(out / ".batcher" / "ledger.db").execute(sql).fetchall()
+    with closing(sqlite3.connect(out / ".batcher" / "ledger.db")) as ledger:
+        return ledger.execute(sql).fetchall()

@@ -8,7 +8,7 @@ import marked_odt as made
 import pytest
 
 from batcher.service.parsing import Parsed, parse
-from batcher.service.parsing.opendocument import text as walking
+from batcher.service.parsing.opendocument import walk as walking
 from batcher.service.parsing.pages import DocumentProblem
 
 DOCUMENTS = {

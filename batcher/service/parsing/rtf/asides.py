@@ -20,7 +20,7 @@ class Asides:
     """Headers, notes, comments and text boxes; `formats` are those of the notes' numbers."""
 
     def __init__(self, walk: Walk, layout: Layout) -> None:
-        self.formats = {"footnote": "1", "endnote": "1"}
+        self.formats = {"footnote": "decimal", "endnote": "decimal"}
         self._walk = walk
         self._layout = layout
         self._shown: set[tuple[str, ...]] = set()  # headers and footers

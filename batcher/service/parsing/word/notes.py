@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from batcher.service.parsing.numbering import formatted_number
 from batcher.service.parsing.office.names import attribute, child, value
-from batcher.service.parsing.word.numbering import formatted_number
 from batcher.service.parsing.word.parts import Parts
 from batcher.service.parsing.word.walk import Step, Steps, Walk
 

@@ -61,6 +61,14 @@ def test_what_is_not_read_is_named(tmp_path, part, sentence):
     assert answer.notes == [sentence] and "shown" in text_of(answer)
 
 
+def test_what_is_not_read_of_html_within_is_named(tmp_path):
+    """As in an HTML file of its own."""
+    page = "<p>shown</p><img src=a.png width=90>"
+    answer = document(tmp_path, '<w:altChunk r:id="html"/>', {"inserted.html": page})
+    assert text_of(answer) == "shown"
+    assert answer.notes == ["of an inserted file: 1 picture without an alternative text not read"]
+
+
 LISTS = """<w:numbering><w:abstractNum w:abstractNumId="0">
 <w:lvl w:ilvl="0"><w:start w:val="3"/><w:numFmt w:val="upperRoman"/><w:lvlText w:val="Part %1"/>
 </w:lvl><w:lvl w:ilvl="1"><w:numFmt w:val="lowerLetter"/>

@@ -27,14 +27,16 @@ def read_html(path: Path, _options: Mapping[str, Any]) -> list[Page]:
     return numbered(flow.pages, writer.unread)
 
 
-def html_blocks(raw: bytes, declared: str | None = None) -> list[PageBlock]:
-    """Return the blocks of an HTML document; `declared` is the charset from its headers, if any.
+def html_blocks(raw: bytes, declared: str | None = None) -> tuple[list[PageBlock], list[str]]:
+    """Return the blocks of an HTML document, and a sentence for each kind of part that isn't read.
 
-    Raises DocumentProblem if the document is too large.
+    `declared` is the charset from the document's headers, if any. Raises DocumentProblem if the
+    document is too large.
     """
     flow = Flow()
-    HtmlWriter(flow).write(raw, declared)
-    return flow.blocks
+    writer = HtmlWriter(flow)
+    writer.write(raw, declared)
+    return flow.blocks, writer.unread
 
 
 def shows_text(raw: bytes, declared: str | None = None) -> bool:
@@ -42,7 +44,8 @@ def shows_text(raw: bytes, declared: str | None = None) -> bool:
 
     Raises DocumentProblem if the document is too large.
     """
-    return bool(html_blocks(raw, declared))
+    blocks, _unread = html_blocks(raw, declared)
+    return bool(blocks)
 
 
 class HtmlWriter:

@@ -25,14 +25,6 @@ def read_rtf(path: Path, _options: Mapping[str, Any]) -> list[Page]:
     return numbered(pages, unread)
 
 
-def rtf_blocks(raw: bytes) -> list[PageBlock]:
-    """Return the blocks of an RTF text, such as a mail's body.
-
-    Raises DocumentProblem if it is no RTF.
-    """
-    return [block for page in rtf_pages(raw)[0] for block in page]
-
-
 def rtf_pages(raw: bytes) -> tuple[list[list[PageBlock]], list[str]]:
     """Return the blocks of each page, and a sentence for each part that could not be read.
 
@@ -46,9 +38,9 @@ def rtf_pages(raw: bytes) -> tuple[list[list[PageBlock]], list[str]]:
     reading.read(raw, start)
     if reading.html is not None:
         html = "".join(reading.html)
-        blocks = html_blocks(html.encode("utf-8", "replace"), "utf-8") if html.strip() else []
+        blocks, unread = html_blocks(html.encode("utf-8", "replace"), "utf-8")
         if any(block.content for block in blocks):
-            return [blocks], reading.unread
+            return [blocks], [*reading.unread, *unread]
         reading = Reading(from_html=False)
         reading.read(raw, start)
     return reading.pages, reading.unread

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import email
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
@@ -93,14 +93,21 @@ class Parts:
     def _blocks_of(self, name: str, raw: bytes) -> list[PageBlock]:
         extension = name.rpartition(".")[2].lower()
         if extension in ("htm", "html", "xhtml"):
-            return html_blocks(raw, None)
+            return self._blocks_of_html(raw)
         if extension in ("mht", "mhtml"):
-            return _blocks_of_web_archive(raw)
+            pages = _web_pages(raw)
+            return [block for page in pages for block in self._blocks_of_html(*page)]
         if extension in ("txt", "text"):
             return list(paragraphs(raw, None))
         if raw.startswith(b"PK") and self._read_inserted is not None:
             return self._blocks_of_document(io.BytesIO(raw), self._read_inserted)
         raise BrokenPart(f"{name} is of a type that isn't read within a document")
+
+    def _blocks_of_html(self, raw: bytes, declared: str | None = None) -> list[PageBlock]:
+        blocks, unread = html_blocks(raw, declared)
+        for sentence in unread:
+            self._note(f"of an inserted file: {sentence}")
+        return blocks
 
     def _blocks_of_document(self, raw: BinaryIO, read: Reader) -> list[PageBlock]:
         package = opened(raw)
@@ -153,13 +160,10 @@ def _main_part(package: Package) -> str:
     return found[0] if found else "word/document.xml"
 
 
-def _blocks_of_web_archive(raw: bytes) -> list[PageBlock]:
-    """Return the blocks of a page that is saved as a mail message, with its pictures."""
+def _web_pages(raw: bytes) -> Iterator[tuple[bytes, str | None]]:
+    """Yield the pages that are saved as a mail message with their pictures, and their charsets."""
     message = email.message_from_bytes(raw)
-    found = [part for part in message.walk() if part.get_content_type() == "text/html"]
-    blocks: list[PageBlock] = []
-    for part in found:
-        raw_page = part.get_payload(decode=True)
-        if isinstance(raw_page, bytes):
-            blocks += html_blocks(raw_page, part.get_content_charset())
-    return blocks
+    for part in message.walk():
+        page = part.get_payload(decode=True)
+        if part.get_content_type() == "text/html" and isinstance(page, bytes):
+            yield page, part.get_content_charset()

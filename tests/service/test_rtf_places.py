@@ -10,10 +10,10 @@ import pytest
 
 from batcher.service.parsing import Parsed, parse
 from batcher.service.parsing.pages import DocumentProblem, PageBlock
-from batcher.service.parsing.rtf.document import rtf_pages
+from batcher.service.parsing.rtf.document import rtf_text
 
 NOT_READ = {
-    "pictures are not read in this format (it has 2)",
+    "1 picture without an alternative text not read",
     "the data of an embedded object (Excel.Sheet.8) are not read",
 }
 
@@ -33,7 +33,7 @@ def blocks(result: Parsed) -> list[tuple[str, str, int]]:
 
 
 def read(raw: str) -> list[tuple[str, str]]:
-    pages, _unread = rtf_pages(rf"{{\rtf1\ansi {raw}}}".encode("latin-1"))
+    pages = rtf_text(rf"{{\rtf1\ansi {raw}}}".encode("latin-1")).pages
     return shown(block for page in pages for block in page)
 
 
@@ -118,7 +118,7 @@ def test_html_within_is_read_as_html() -> None:
         rb"{\*\htmltag72 </td></tr></table>}{\*\mhtmltag x}{\*\htmltag84 <img src=a width=90>}"
         rb"{\*\htmltag58 </body></html>}}"
     )
-    pages, unread = rtf_pages(raw)
+    pages, unread, _pictures = rtf_text(raw)
     assert shown(pages[0]) == [("Table", "| café < tea | 5 € |\n| --- | --- |")]
     assert unread == ["1 picture without an alternative text not read"]
 

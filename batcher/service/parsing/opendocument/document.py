@@ -64,7 +64,7 @@ def _pages(package: _Flat | _Zipped) -> list[Page]:
     )
     body = package.content.find(qname("office:body"))
     walk.walk(package.content if body is None else body)
-    return numbered(flow.pages, [*package.unread, *walk.unread])
+    return numbered(flow.pages, [*package.unread, *walk.unread], walk.pictures)
 
 
 class _Flat:

@@ -119,7 +119,8 @@ class Shapes:
             if child.tag in _NOT_READ:
                 self._walk.unread[_NOT_READ[child.tag]] = None
         if any(child.tag == qname("draw:image") for child in children):
-            self._walk.pictures += all(child.tag not in _NOT_READ for child in children)
+            if not alt_text(node) and all(child.tag not in _NOT_READ for child in children):
+                self._walk.pictures[self._walk.flow.page_number] += 1
             self._walk.flow.add(PageBlock("Figure", alt_text(node), sure=False))
         elif alt_text(node):
             self._walk.flow.add(PageBlock("Figure", alt_text(node)))

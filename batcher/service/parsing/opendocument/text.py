@@ -71,10 +71,12 @@ class TextWalk:
     @property
     def unread(self) -> list[str]:
         """Return a sentence for each part that could not be read."""
-        walk = self._walk
-        if not walk.pictures:
-            return list(walk.unread)
-        return [*walk.unread, f"pictures are not read in this format (it has {walk.pictures})"]
+        return list(self._walk.unread)
+
+    @property
+    def pictures(self) -> Mapping[int, int]:
+        """Return the number of pictures without an alternative text, by page."""
+        return self._walk.pictures
 
     def walk(self, body: Any) -> None:
         """Write all text of `body`, the element that holds the document's content.

@@ -7,6 +7,7 @@ pictures, notes, comments) is written after it, and in a table after the table.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -83,7 +84,8 @@ class Walk:
     """One walk over a document's body.
 
     `place` is where it is, `in_paragraph` tells whether it is within a line of text, and `tables`
-    is the number of open tables. `unread` names what isn't read, and `pictures` counts those.
+    is the number of open tables. `unread` names what isn't read, and `pictures`
+    counts those without an alternative text, by page.
     """
 
     def __init__(self, flow: Flow, package: Package, styles: Styles) -> None:
@@ -93,7 +95,7 @@ class Walk:
         self.in_paragraph = False
         self.is_hidden = False
         self.tables = 0
-        self.pictures = 0
+        self.pictures: Counter[int] = Counter()
         self.unread: dict[str, None] = {}
         self.readers: Readers = {}
         self.beside_the_line: Callable[[Any], None] = self.descend  # of shapes and notes in a line

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from batcher.service.parsing.kinds import START
 from batcher.service.parsing.markup.html import html_blocks
@@ -21,12 +21,23 @@ def read_rtf(path: Path, _options: Mapping[str, Any]) -> list[Page]:
 
     Raises DocumentProblem if the file holds no RTF or no text.
     """
-    pages, unread = rtf_pages(path.read_bytes())
-    return numbered(pages, unread)
+    text = rtf_text(path.read_bytes())
+    return numbered(text.pages, text.unread, text.pictures)
 
 
-def rtf_pages(raw: bytes) -> tuple[list[list[PageBlock]], list[str]]:
-    """Return the blocks of each page, and a sentence for each part that could not be read.
+class Text(NamedTuple):
+    """The blocks of each page, sentences on what isn't read, and the pictures without a text.
+
+    `pictures` has the number of those that have no alternative text, by page.
+    """
+
+    pages: list[list[PageBlock]]
+    unread: list[str]
+    pictures: Mapping[int, int]
+
+
+def rtf_text(raw: bytes) -> Text:
+    """Return what a document or the body of a mail holds.
 
     RTF that was made from HTML, as Outlook does, is turned back into it. Raises DocumentProblem if
     it is no RTF.
@@ -40,7 +51,7 @@ def rtf_pages(raw: bytes) -> tuple[list[list[PageBlock]], list[str]]:
         html = "".join(reading.html)
         blocks, unread = html_blocks(html.encode("utf-8", "replace"), "utf-8")
         if any(block.content for block in blocks):
-            return [blocks], [*reading.unread, *unread]
+            return Text([blocks], [*reading.unread, *unread], {})
         reading = Reading(from_html=False)
         reading.read(raw, start)
-    return reading.pages, reading.unread
+    return Text(reading.pages, reading.unread, reading.pictures)

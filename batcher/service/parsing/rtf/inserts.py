@@ -10,10 +10,9 @@ from batcher.service.parsing.rtf.writer import Writer
 
 
 class Inserts:
-    """Fields, shapes, pictures and objects; `pictures` counts those that aren't read."""
+    """Fields, shapes, pictures and objects."""
 
     def __init__(self, walk: Walk) -> None:
-        self.pictures = 0
         self._walk = walk
         self._fields: list[Field] = []  # open ones, and so the shapes
         self._shapes: list[Shape] = []
@@ -98,8 +97,8 @@ class Inserts:
         lettering = shape.properties.get("gtextUNICODE", "").strip()
         if lettering:
             writer.beside.append(PageBlock("Text", lettering))
-        if shape.pictures:
-            self.pictures += 1
+        if shape.pictures and not alt:
+            self._walk.pictures[self._walk.flow.page_number] += 1
         if alt or shape.pictures:
             writer.beside.append(PageBlock("Figure", alt, sure=not shape.pictures))
 

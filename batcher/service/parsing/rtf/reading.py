@@ -114,10 +114,12 @@ class Reading:
     @property
     def unread(self) -> list[str]:
         """Return a sentence for each part that could not be read."""
-        pictures = self._inserts.pictures
-        if not pictures:
-            return list(self._walk.unread)
-        return [*self._walk.unread, f"pictures are not read in this format (it has {pictures})"]
+        return list(self._walk.unread)
+
+    @property
+    def pictures(self) -> Mapping[int, int]:
+        """Return the number of pictures without an alternative text, by page."""
+        return self._walk.pictures
 
     def read(self, raw: bytes, start: int) -> None:
         """Read the document that begins at `start`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from html import escape
@@ -34,6 +35,7 @@ class Walk:
     `state` is what holds in the innermost group, `html` the HTML that the document was made from,
     if it was, and `deeper` the number of open groups below the deepest that is read. `written`
     counts characters, and `author` is that of the next comment.
+    `pictures` counts those without an alternative text, by page.
     """
 
     def __init__(self) -> None:
@@ -50,6 +52,7 @@ class Walk:
         self.body_begun = False
         self.author = ""
         self.unread: dict[str, None] = {}
+        self.pictures: Counter[int] = Counter()
         self._left_out = State(self.body, mode=SKIPPED)  # of all groups within one left out
         self._around: list[State] = []
         self._bytes = bytearray()  # characters that aren't decoded yet

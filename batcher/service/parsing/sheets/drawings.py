@@ -25,12 +25,6 @@ class Drawings:
         self._sheet = sheet
         self._names = names
         self._written: set[str] = set()
-        self._pictures = 0
-
-    def note_pictures(self) -> None:
-        """Name the pictures among what was read."""
-        if self._pictures:
-            self._sheet.note_pictures(self._pictures)
 
     def read(self, part: str) -> None:
         """Add the shapes of a drawing. Raises one of BROKEN."""
@@ -43,7 +37,7 @@ class Drawings:
                 case "txBody":
                     self._add("Text", _paragraphs(node))
                 case "pic":
-                    self._pictures += 1
+                    self._sheet.pictures += not _is_described(node)
                 case "chart":
                     link = links.get(attribute(node, "id"))
                     if link is not None:
@@ -128,6 +122,12 @@ class Drawings:
         height = max(map(len, columns))
         padded = [column + [""] * (height - len(column)) for column in columns]
         return [list(row) for row in zip(*padded, strict=True)]
+
+
+def _is_described(picture: Any) -> bool:
+    properties = picture.find("./*/{*}cNvPr")
+    told = () if properties is None else (properties.get("title"), properties.get("descr"))
+    return any(text and text.strip() for text in told)
 
 
 def _points(node: Any) -> list[str]:

@@ -6,6 +6,7 @@ that the file holds: those of its author, and those where Word last broke the te
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -57,7 +58,7 @@ def _read(package: Package, *, is_inserted: bool = False) -> list[Page]:
     told = dict.fromkeys(note for notes in document.unread.values() for note in notes)
     return [
         replace(page, unread=tuple(document.unread.get(page.number, ())))
-        for page in numbered(blocks, list(told))
+        for page in numbered(blocks, list(told), document.pictures)
     ]
 
 
@@ -68,13 +69,14 @@ def _read_inserted(package: Package) -> list[Page]:
 class Document:
     """A document's parts, and what of them was written so far.
 
-    `page` is the number of the current page, and `unread` has the sentences on what could not be
-    read, by page.
+    `page` is the number of the current page, `unread` has the sentences on what could not be read,
+    by page, and `pictures` the number of pictures without an alternative text, by page.
     """
 
     def __init__(self, package: Package, *, is_inserted: bool = False) -> None:
         self.page = 1
         self.unread: dict[int, dict[str, None]] = {}
+        self.pictures: Counter[int] = Counter()
         reader = None if is_inserted else _read_inserted
         self.parts = Parts(package, note=self.note, read_inserted=reader)
         self._package = package

@@ -9,7 +9,6 @@ from batcher.service.parsing.pages import PageBlock
 from batcher.service.parsing.word.tables import Tables
 from batcher.service.parsing.word.walk import Readers, Step, Steps, Walk
 
-PICTURES: Final = "pictures are not read, only their alternative text is"
 _DESCRIPTIONS: Final = frozenset({"wp:docPr", "pic:cNvPr", "wps:cNvPr"})
 _SHAPES: Final = (
     "v:shape v:rect v:roundrect v:oval v:line v:polyline v:arc v:curve v:image v:group".split()
@@ -67,8 +66,9 @@ class Drawings:
         def leave() -> Steps:
             alts, pictures = self._alts, self._pictures
             self._alts, self._pictures = before
-            if pictures:
-                self._walk.document.note(PICTURES)
+            if pictures and not alts:
+                document = self._walk.document
+                document.pictures[document.page] += pictures
             if not alts and not pictures:
                 return ()
             figure = PageBlock("Figure", "\n".join(alts), sure=not pictures)

@@ -15,7 +15,7 @@ from batcher.service.parsing.markup.html import html_blocks
 from batcher.service.parsing.office.charts import Chart, chart_of
 from batcher.service.parsing.office.diagrams import diagram_items
 from batcher.service.parsing.office.package import BrokenPart, Package, Relation, opened
-from batcher.service.parsing.pages import DocumentProblem, Page, PageBlock
+from batcher.service.parsing.pages import DocumentProblem, Page, PageBlock, pictures_not_read
 from batcher.service.parsing.slides.text import text_of
 from batcher.service.parsing.text.plain import paragraphs
 
@@ -120,6 +120,8 @@ class Parts:
         for page in pages:
             for sentence in page.unread:
                 self._note(sentence)
+        if pictures := sum(page.pictures for page in pages):
+            self._note(f"of an inserted file: {pictures_not_read(pictures)}")
         return [block for page in pages for block in page.blocks]
 
     def relations_of(self, part: str) -> Mapping[str, Relation]:

@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from batcher.service.parsing.office.diagrams import diagram_items
+from batcher.service.parsing.office.package import local
 from batcher.service.parsing.pages import PageBlock, Rows, table
-from batcher.service.parsing.sheets.package import Package, attribute, local
+from batcher.service.parsing.sheets.package import Package, attribute
 from batcher.service.parsing.sheets.workbook import Sheet
 
 _SHEET: Final = re.compile(r"\(?'?((?:[^'!]|'')+)'?!")
@@ -66,9 +68,8 @@ class Drawings:
 
     def _diagram(self, part: str) -> None:
         """Add the texts of a diagram (SmartArt), which its data hold."""
-        for node in self._package.tree(part).iter("{*}t"):
-            if local(node.getparent()) == "pt":
-                self._add("Text", _paragraphs(node))
+        for text in diagram_items(self._package.tree(part)):
+            self._add("Text", text)
 
     def _chart(self, part: str) -> None:
         root = self._package.tree(part)

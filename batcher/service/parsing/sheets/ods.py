@@ -8,9 +8,10 @@ import posixpath
 from collections.abc import Iterator
 from typing import Any, Final
 
+from batcher.service.parsing.office.package import local
 from batcher.service.parsing.pages import PageBlock, protected
 from batcher.service.parsing.sheets.number_format import general
-from batcher.service.parsing.sheets.package import BROKEN, Package, local
+from batcher.service.parsing.sheets.package import BROKEN, Package
 from batcher.service.parsing.sheets.workbook import COLUMNS, ROWS, Limits, Sheet, cell_name, comment
 
 _OFFICE: Final = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"

@@ -12,7 +12,7 @@ _WORDS: Final = (
     "picturealt buttonlabel headertext footertext hiddensheet hiddencell grouprow headerrow "
     "barevalue 36:15:00 #DIV/0! inlineshape TRUE"
 ).split()
-UNREAD: Final = ("formulas without a stored value in D1", "a picture on the sheet 'sheetname'")
+UNREAD: Final = ("formulas without a stored value in D1",)
 
 _SPACES: Final = " ".join(
     f'xmlns:{prefix}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'

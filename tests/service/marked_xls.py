@@ -14,7 +14,7 @@ _WORDS: Final = (
     "noteauthor boxtext headertext footertext hiddensheet hiddencell hiddenrow hiddencolumn "
     "longtext chartname titleofchart"
 ).split()
-UNREAD: Final = ("a picture on the sheet 'sheetname'",)
+UNREAD: Final = ("1 picture without an alternative text not read",)
 _FORMATS: Final = {
     164: '"prefixtext "0',
     165: "0.0%",

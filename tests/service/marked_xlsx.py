@@ -23,7 +23,6 @@ _DRAWING: Final = (
 UNREAD: Final = (
     "formulas without a stored value in C9",
     "embedded objects of the sheet 'sheetname' are not opened: Word.Document.12",
-    "a picture on the sheet 'sheetname'",
 )
 
 

@@ -40,7 +40,7 @@ def test_a_word_in_each_place_is_read_once(tmp_path, extension, strict):
     assert {place: text.count(marker) for place, marker in markers.items()} == dict.fromkeys(
         markers, 1
     )
-    assert answer.notes == ["page 1: pictures are not read, only their alternative text is"]
+    assert answer.notes == []
 
 
 @pytest.mark.parametrize("place", made.HIDDEN)
@@ -59,6 +59,35 @@ def test_what_is_not_read_is_named(tmp_path, part, sentence):
     """With its reason, and the rest is read."""
     answer = document(tmp_path, part + made.para(made.run("shown")), {"rich.rtf": "{\\rtf1 x}"})
     assert answer.notes == [sentence] and "shown" in text_of(answer)
+
+
+def test_pictures_without_an_alternative_text_are_counted(tmp_path):
+    """Once for the document, with the pages; a picture with a text is a figure, and not named."""
+    fill = '<pic:pic><pic:blipFill><a:blip r:embed="none"/></pic:blipFill></pic:pic>'
+    silent = made.para(f"<w:r>{made.drawing(fill)}</w:r>")
+    cat = made.drawing(fill, 'descr="A cat"')
+    described = made.para(f"<w:r>{cat}</w:r>")
+    new_page = made.para('<w:r><w:br w:type="page"/></w:r>')
+    body = [
+        silent,
+        described,
+        new_page,
+        described,
+        new_page,
+        silent,
+        made.table([made.cell(silent)]),
+    ]
+    answer = document(tmp_path, "".join(body))
+    assert answer.notes == ["pages 1, 3: 3 pictures without an alternative text not read"]
+    assert blocks(answer).count(("Figure", "A cat")) == 2
+
+
+def test_what_is_not_read_of_html_within_is_named(tmp_path):
+    """As in an HTML file of its own."""
+    page = "<p>shown</p><img src=a.png width=90>"
+    answer = document(tmp_path, '<w:altChunk r:id="html"/>', {"inserted.html": page})
+    assert text_of(answer) == "shown"
+    assert answer.notes == ["of an inserted file: 1 picture without an alternative text not read"]
 
 
 LISTS = """<w:numbering><w:abstractNum w:abstractNumId="0">

@@ -60,6 +60,13 @@ def test_a_body_that_is_only_rtf_is_decompressed(tmp_path: Path) -> None:
     assert decompressed(COMPRESSED) == text
 
 
+def test_what_is_not_read_of_an_rtf_body_is_named(tmp_path: Path) -> None:
+    rtf = r"{\rtf1 shown{\object{\*\objclass Equation.3}}}"
+    streams = {**texts("", {"0037": "s"}), "__substg1.0_10090102": stored(rtf)}
+    parsed = read(tmp_path, written(streams))
+    assert parsed.notes == ["the data of an embedded object (Equation.3) are not read"]
+
+
 def test_repeated_bytes_are_copied_while_they_are_written() -> None:
     """As the specification's second example; and what is cut off is read as far as it goes."""
     raw = bytes.fromhex("1a0000001c0000004c5a4675e2d44b51410004205758595a0d6e7d010eb0")

@@ -10,10 +10,10 @@ import pytest
 
 from batcher.service.parsing import Parsed, parse
 from batcher.service.parsing.pages import DocumentProblem, PageBlock
-from batcher.service.parsing.rtf.document import rtf_blocks
+from batcher.service.parsing.rtf.document import rtf_text
 
 NOT_READ = {
-    "pictures are not read in this format (it has 2)",
+    "1 picture without an alternative text not read",
     "the data of an embedded object (Excel.Sheet.8) are not read",
 }
 
@@ -33,7 +33,8 @@ def blocks(result: Parsed) -> list[tuple[str, str, int]]:
 
 
 def read(raw: str) -> list[tuple[str, str]]:
-    return shown(rtf_blocks(rf"{{\rtf1\ansi {raw}}}".encode("latin-1")))
+    pages = rtf_text(rf"{{\rtf1\ansi {raw}}}".encode("latin-1")).pages
+    return shown(block for page in pages for block in page)
 
 
 def shown(found: Iterable[PageBlock]) -> list[tuple[str, str]]:
@@ -114,9 +115,12 @@ def test_html_within_is_read_as_html() -> None:
         rb"{\*\htmltag18 <html>}{\*\htmltag50 <body>}{\*\htmltag64 <table><tr><td>}"
         rb"\htmlrtf {\b\trowd\pard\intbl \htmlrtf0 caf\'e9 < tea\htmlrtf\cell}\htmlrtf0"
         rb"{\*\htmltag72 </td><td>}\htmlrtf \'b7\tab only rtf\htmlrtf0 5 \u8364?"
-        rb"{\*\htmltag72 </td></tr></table>}{\*\mhtmltag x}{\*\htmltag58 </body></html>}}"
+        rb"{\*\htmltag72 </td></tr></table>}{\*\mhtmltag x}{\*\htmltag84 <img src=a width=90>}"
+        rb"{\*\htmltag58 </body></html>}}"
     )
-    assert shown(rtf_blocks(raw)) == [("Table", "| café < tea | 5 € |\n| --- | --- |")]
+    pages, unread, _pictures = rtf_text(raw)
+    assert shown(pages[0]) == [("Table", "| café < tea | 5 € |\n| --- | --- |")]
+    assert unread == ["1 picture without an alternative text not read"]
 
 
 def test_a_file_that_breaks_off_is_read_so_far_and_says_so(tmp_path: Path) -> None:

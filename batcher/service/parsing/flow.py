@@ -69,6 +69,11 @@ class Flow:
         return self._pages
 
     @property
+    def page_number(self) -> int:
+        """Return the number of the page that is being written, from 1."""
+        return len(self._pages)
+
+    @property
     def blocks(self) -> list[PageBlock]:
         """Return the blocks of all pages, once everything is written."""
         return [block for page in self.pages for block in page]

@@ -1,31 +1,127 @@
-"""Write the numbers of lists, headings and notes as OpenDocument and RTF documents show them."""
+"""Write the numbers of lists, headings, notes and slides as documents show them.
+
+After z, Word and PowerPoint repeat the letter (aa, bb), while OpenDocument and HTML count with the
+letters (aa, ab).
+"""
 
 from __future__ import annotations
 
+import string
+from collections.abc import Callable
 from typing import Final
 
-from batcher.service.parsing.word import numbering
-
-_ROMAN: Final = {"i": "lowerRoman", "I": "upperRoman"}
+LONGEST: Final = 5000  # a higher number in repeated letters or in Roman numerals is too long
+_ROMAN: Final = (
+    (1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"),
+    (50, "l"), (40, "xl"), (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"),
+)  # fmt: skip
+_RUSSIAN: Final = "абвгдежзиклмнопрстуфхцчшщыэюя"
+_ONES: Final = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+    "fifteen sixteen seventeen eighteen nineteen"
+).split()
+_TENS: Final = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_ORDINALS: Final = {
+    "one": "first",
+    "two": "second",
+    "three": "third",
+    "five": "fifth",
+    "eight": "eighth",
+    "nine": "ninth",
+    "twelve": "twelfth",
+}
 
 
 def formatted_number(number: int, format_: str) -> str:
-    """Return a list's number as shown; `format_` is 1, a, A, i or I. Others are written as 1.
+    """Return a number as shown.
 
-    After z comes aa and then ab, unlike Word's bb.
+    `format_` is one of OpenDocument and HTML (1, a, A, i, I; "" shows nothing), or Word's name of
+    one, such as lowerLetter. Others, and numbers that a format doesn't have, are decimal.
     """
     if not format_:
         return ""
-    if format_ in _ROMAN:
-        return numbering.formatted_number(number, _ROMAN[format_])
-    if format_ in ("a", "A") and number > 0:
-        return _letters(number, format_)
+    if number < 1:
+        return str(number)
+    return FORMATS.get(format_, str)(number)
+
+
+def _roman(number: int) -> str:
+    if number > LONGEST:
+        return str(number)
+    text = ""
+    for size, letters in _ROMAN:
+        text += letters * (number // size)
+        number %= size
+    return text
+
+
+def _repeated_letters(number: int, alphabet: str = string.ascii_lowercase) -> str:
+    if number > LONGEST:
+        return str(number)
+    again, place = divmod(number - 1, len(alphabet))
+    return alphabet[place] * (again + 1)
+
+
+def _counted_letters(number: int) -> str:
+    letters = ""
+    while number:
+        number, place = divmod(number - 1, len(string.ascii_lowercase))
+        letters = string.ascii_lowercase[place] + letters
+    return letters
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10)
+    return f"{number}{ending or 'th'}"
+
+
+def _in_words(number: int) -> str:
+    if number < 20:
+        return _ONES[number]
+    if number < 100:
+        tens, one = divmod(number, 10)
+        return _TENS[tens - 2] + (f"-{_ONES[one]}" if one else "")
+    if number < 1000:
+        hundreds, rest = divmod(number, 100)
+        return f"{_ONES[hundreds]} hundred" + (f" {_in_words(rest)}" if rest else "")
     return str(number)
 
 
-def _letters(number: int, first: str) -> str:
-    letters = ""
-    while number:
-        number, letter = divmod(number - 1, 26)
-        letters = chr(ord(first) + letter) + letters
-    return letters
+def _ordinal_in_words(number: int) -> str:
+    if number >= 1000:
+        return _ordinal(number)
+    head, mark, last = _in_words(number).rpartition("-")
+    if last.endswith("y"):
+        return f"{head}{mark}{last[:-1]}ieth"
+    first, blank, word = last.rpartition(" ")
+    return f"{head}{mark}{first}{blank}{_ORDINALS.get(word, word + 'th')}"
+
+
+def _circled(number: int) -> str:
+    return chr(0x2460 + number - 1) if number <= 20 else str(number)
+
+
+FORMATS: Final[dict[str, Callable[[int], str]]] = {
+    "1": str,
+    "a": _counted_letters,
+    "A": lambda number: _counted_letters(number).upper(),
+    "i": _roman,
+    "I": lambda number: _roman(number).upper(),
+    "decimal": str,
+    "decimalZero": lambda number: f"{number:02}",
+    "lowerRoman": _roman,
+    "upperRoman": lambda number: _roman(number).upper(),
+    "lowerLetter": _repeated_letters,
+    "upperLetter": lambda number: _repeated_letters(number).upper(),
+    "ordinal": _ordinal,
+    "cardinalText": lambda number: _in_words(number).capitalize(),
+    "ordinalText": lambda number: _ordinal_in_words(number).capitalize(),
+    "decimalEnclosedCircle": _circled,
+    "decimalEnclosedCircleChinese": _circled,
+    "decimalEnclosedParen": lambda number: f"({number})",
+    "numberInDash": lambda number: f"- {number} -",
+    "hex": lambda number: f"{number:X}",
+    "russianLower": lambda number: _repeated_letters(number, _RUSSIAN),
+    "russianUpper": lambda number: _repeated_letters(number, _RUSSIAN).upper(),
+    "none": lambda _number: "",
+}

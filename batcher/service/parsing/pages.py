@@ -5,8 +5,9 @@ Boxes are fractions of the page's width and height. Nothing here reads a file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from batcher.reducto.api_types import ErrorName
@@ -60,6 +61,7 @@ class Page:
     `picture` is the whole page as PNG and `image` its name in the answer; `words` and `lines` hold
     the text with its boxes. They are filled only if an option asks for them. `unread` names what of
     it could not be read, and why, a sentence for each; without pages it stands for the document.
+    `pictures` counts those without an alternative text, of which nothing is read.
     """
 
     number: int
@@ -72,6 +74,7 @@ class Page:
     words: tuple[Word, ...] = ()
     lines: tuple[Word, ...] = ()
     unread: tuple[str, ...] = ()
+    pictures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +141,14 @@ def table(
     return PageBlock("Table", markdown_table(rows), box, rows=rows, places=places)
 
 
-def numbered(pages: list[list[PageBlock]], unread: Sequence[str] = ()) -> list[Page]:
+def numbered(
+    pages: list[list[PageBlock]],
+    unread: Sequence[str] = (),
+    pictures: Mapping[int, int] = MappingProxyType({}),
+) -> list[Page]:
     """Return the blocks of each page as pages; what could not be read is told with the first.
+
+    `pictures` has the number of pictures without an alternative text by page.
 
     Raises DocumentProblem if no page has a block with content.
     """
@@ -149,7 +158,13 @@ def numbered(pages: list[list[PageBlock]], unread: Sequence[str] = ()) -> list[P
     if not any(kept):
         raise empty("; ".join(["the document has no text", *unread]))
     return [
-        Page(number, number, blocks, unread=tuple(unread) if number == 1 else ())
+        Page(
+            number,
+            number,
+            blocks,
+            unread=tuple(unread) if number == 1 else (),
+            pictures=pictures.get(number, 0),
+        )
         for number, blocks in enumerate(kept, start=1)
     ]
 
@@ -158,15 +173,24 @@ def unread_of(pages: Sequence[Page]) -> list[str]:
     """Return what of the pages could not be read, each reason once, with the numbers of its pages.
 
     A reason that concerns several pages begins with them: "pages 2, 5: …". In a document of one
-    page it stands alone.
+    page it stands alone. Pictures without an alternative text are counted over all pages.
     """
     concerned: dict[str, list[int]] = {}
     for page in pages:
         for reason in page.unread:
             concerned.setdefault(reason, []).append(page.original)
+    if pictures := sum(page.pictures for page in pages):
+        shown_on = [page.original for page in pages if page.pictures]
+        concerned[pictures_not_read(pictures)] = shown_on
     if len(pages) == 1:
         return list(concerned)
     return [f"{_listed(numbers)}: {reason}" for reason, numbers in concerned.items()]
+
+
+def pictures_not_read(number: int) -> str:
+    """Return the sentence that names pictures without an alternative text."""
+    what = "1 picture" if number == 1 else f"{number} pictures"
+    return f"{what} without an alternative text not read"
 
 
 def _listed(numbers: Sequence[int]) -> str:

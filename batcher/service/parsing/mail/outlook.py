@@ -15,8 +15,14 @@ from batcher.service.parsing.flow import Flow
 from batcher.service.parsing.mail.compressed_rtf import decompressed
 from batcher.service.parsing.markup.html import HtmlWriter, shows_text
 from batcher.service.parsing.office.ole import Compound
-from batcher.service.parsing.pages import DocumentProblem, Page, PageBlock, numbered
-from batcher.service.parsing.rtf.document import rtf_blocks
+from batcher.service.parsing.pages import (
+    DocumentProblem,
+    Page,
+    PageBlock,
+    numbered,
+    pictures_not_read,
+)
+from batcher.service.parsing.rtf.document import rtf_text
 from batcher.service.parsing.text.decoding import decode
 from batcher.service.parsing.text.plain import paragraphs
 
@@ -111,10 +117,14 @@ class _Reader:
         if not raw:
             return []
         try:
-            return rtf_blocks(decompressed(raw))
+            text = rtf_text(decompressed(raw))
         except (ValueError, DocumentProblem) as error:
             self._unread.append(f"the body is not read: {error}")
             return []
+        self._unread += text.unread
+        if pictures := sum(text.pictures.values()):
+            self._unread.append(pictures_not_read(pictures))
+        return [block for page in text.pages for block in page]
 
     def _attachments(self, message: _Message) -> list[str]:
         """Write the attachments' names; return the folders of those that are messages."""

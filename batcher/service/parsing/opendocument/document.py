@@ -13,8 +13,9 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from batcher.service.parsing.flow import Flow
+from batcher.service.parsing.opendocument.paging import Master
 from batcher.service.parsing.opendocument.styles import Styles, qname
-from batcher.service.parsing.opendocument.text import Master, TextWalk
+from batcher.service.parsing.opendocument.text import TextWalk
 from batcher.service.parsing.pages import DocumentProblem, Page, corrupt, numbered, protected
 from batcher.service.parsing.zipped_xml import opened, part, xml_of
 
@@ -52,13 +53,18 @@ def read_opendocument(path: Path, _options: Mapping[str, Any]) -> list[Page]:
 def _pages(package: _Flat | _Zipped) -> list[Page]:
     flow = Flow()
     styles = Styles([*package.common_styles, *package.content.iterchildren(_AUTOMATIC)])
-    walk = TextWalk(flow, package, styles, page_styles=package.page_styles)
-    walk.masters = dict(package.masters())
-    walk.controls = dict(_controls(package.content))
-    walk.declared = dict(_declared(package.content))
+    walk = TextWalk(
+        flow,
+        package,
+        styles,
+        page_styles=package.page_styles,
+        masters=dict(package.masters()),
+        controls=dict(_controls(package.content)),
+        declared=dict(_declared(package.content)),
+    )
     body = package.content.find(qname("office:body"))
     walk.walk(package.content if body is None else body)
-    return numbered(flow.pages, [*package.unread, *walk.unread])
+    return numbered(flow.pages, [*package.unread, *walk.unread], walk.pictures)
 
 
 class _Flat:
@@ -87,11 +93,11 @@ class _Flat:
                 yield page.get(qname("style:name"), ""), _master(page)
 
     def embedded(self, holder: Any) -> Any:
-        """See opendocument_text.Package."""
+        """See walk.Package."""
         return next((child for child in holder if isinstance(child.tag, str) and len(child)), None)
 
     def styles_of(self, root: Any) -> Styles:
-        """See opendocument_text.Package."""
+        """See walk.Package."""
         return Styles([*root.iterchildren(qname("office:styles")), *root.iterchildren(_AUTOMATIC)])
 
 
@@ -123,7 +129,7 @@ class _Zipped(_Flat):
         return root
 
     def embedded(self, holder: Any) -> Any:
-        """See opendocument_text.Package. A broken one is opened once."""
+        """See walk.Package. A broken one is opened once."""
         within = super().embedded(holder)
         if within is not None or not holder.get(_HREF):
             return within

@@ -42,6 +42,7 @@ def qname(name: str) -> str:
     return f"{{{NAMESPACES[prefix]}}}{local}"
 
 
+STYLE: Final = qname("text:style-name")
 _NAME: Final = qname("style:name")
 _PARENT: Final = qname("style:parent-style-name")
 _LEVEL: Final = qname("text:level")

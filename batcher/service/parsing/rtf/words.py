@@ -66,6 +66,13 @@ SYMBOLS: Final = {"~": "\xa0", "_": "-", "\t": "\t", "{": "{", "}": "}", "\\": "
 MATH: Final = {"mden": "/", "msup": "^", "msub": "_", "mdeg": " ", "me": " "}
 BRACKETED: Final = {"mrad": ("√(", ")"), "md": ("(", ")"), "mf": ("(", ")")}
 ENCODINGS: Final = {"ansi": "cp1252", "mac": "mac_roman", "pc": "cp437", "pca": "cp850"}
-NUMBER_FORMATS: Final = {"ar": "1", "alc": "a", "auc": "A", "rlc": "i", "ruc": "I"}
+# the names that Word has for the formats of notes' numbers
+NUMBER_FORMATS: Final = {
+    "ar": "decimal",
+    "alc": "lowerLetter",
+    "auc": "upperLetter",
+    "rlc": "lowerRoman",
+    "ruc": "upperRoman",
+}
 BODY_LEVEL: Final = 9  # \outlinelevel of text that is no heading
 BREAKS_NO_PAGE: Final = frozenset(("none", "col"))

@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from batcher.service.parsing.office.diagrams import diagram_items
+from batcher.service.parsing.office.package import local
 from batcher.service.parsing.pages import PageBlock, Rows, table
-from batcher.service.parsing.sheets.package import Package, attribute, local
+from batcher.service.parsing.sheets.package import Package, attribute
 from batcher.service.parsing.sheets.workbook import Sheet
 
 _SHEET: Final = re.compile(r"\(?'?((?:[^'!]|'')+)'?!")
@@ -25,12 +27,6 @@ class Drawings:
         self._sheet = sheet
         self._names = names
         self._written: set[str] = set()
-        self._pictures = 0
-
-    def note_pictures(self) -> None:
-        """Name the pictures among what was read."""
-        if self._pictures:
-            self._sheet.note_pictures(self._pictures)
 
     def read(self, part: str) -> None:
         """Add the shapes of a drawing. Raises one of BROKEN."""
@@ -43,7 +39,7 @@ class Drawings:
                 case "txBody":
                     self._add("Text", _paragraphs(node))
                 case "pic":
-                    self._pictures += 1
+                    self._sheet.pictures += not _is_described(node)
                 case "chart":
                     link = links.get(attribute(node, "id"))
                     if link is not None:
@@ -72,9 +68,8 @@ class Drawings:
 
     def _diagram(self, part: str) -> None:
         """Add the texts of a diagram (SmartArt), which its data hold."""
-        for node in self._package.tree(part).iter("{*}t"):
-            if local(node.getparent()) == "pt":
-                self._add("Text", _paragraphs(node))
+        for text in diagram_items(self._package.tree(part)):
+            self._add("Text", text)
 
     def _chart(self, part: str) -> None:
         root = self._package.tree(part)
@@ -128,6 +123,12 @@ class Drawings:
         height = max(map(len, columns))
         padded = [column + [""] * (height - len(column)) for column in columns]
         return [list(row) for row in zip(*padded, strict=True)]
+
+
+def _is_described(picture: Any) -> bool:
+    properties = picture.find("./*/{*}cNvPr")
+    told = () if properties is None else (properties.get("title"), properties.get("descr"))
+    return any(text and text.strip() for text in told)
 
 
 def _points(node: Any) -> list[str]:

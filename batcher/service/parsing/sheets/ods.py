@@ -8,9 +8,10 @@ import posixpath
 from collections.abc import Iterator
 from typing import Any, Final
 
+from batcher.service.parsing.office.package import local
 from batcher.service.parsing.pages import PageBlock, protected
 from batcher.service.parsing.sheets.number_format import general
-from batcher.service.parsing.sheets.package import BROKEN, Package, local
+from batcher.service.parsing.sheets.package import BROKEN, Package
 from batcher.service.parsing.sheets.workbook import COLUMNS, ROWS, Limits, Sheet, cell_name, comment
 
 _OFFICE: Final = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
@@ -233,7 +234,7 @@ class _Reader:
             elif name == "object":
                 self._object(node, sheet)
             elif not any(local(n) == "object" for n in node.getparent()):
-                sheet.unread.append(f"a picture on the sheet {_name_of(shape)!r} not read")
+                sheet.pictures += not _is_described(node.getparent())
 
     def _object(self, node: Any, sheet: Sheet) -> None:
         part = posixpath.normpath(posixpath.join(node.get(_LINK) or "", "content.xml"))
@@ -265,9 +266,8 @@ def _table_around(node: Any) -> Any:
     return None
 
 
-def _name_of(node: Any) -> str:
-    table = next(node.iterancestors(f"{_TABLE}table"), None)
-    return "" if table is None else str(table.get(f"{_TABLE}name", ""))
+def _is_described(frame: Any) -> bool:
+    return any(local(node) in ("desc", "title") and (node.text or "").strip() for node in frame)
 
 
 def _number(node: Any, name: str) -> int:

@@ -17,6 +17,8 @@ from urllib.parse import unquote
 
 from lxml import etree
 
+from batcher.service.parsing.office.package import local
+
 _ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
 # bytes after decompression, of one part and of all that are read
 LARGEST: Final = 256 << 20
@@ -112,11 +114,6 @@ class Package:
             for link in self.tree(part).iter("{*}Relationship")
             if link.get("TargetMode") != "External"
         }
-
-
-def local(node: Any) -> str:
-    """Return an element's name without its namespace; "" for comments and instructions."""
-    return node.tag.rpartition("}")[2] if isinstance(node.tag, str) else ""
 
 
 def attribute(node: Any, name: str) -> str:

@@ -80,6 +80,7 @@ def _page(number: int, sheet: Sheet, asked: Mapping[str, Any], limits: Limits) -
         cells=sum(sum(map(bool, row.cells)) for row in rows),
         name=sheet.name,
         unread=tuple(sheet.unread),
+        pictures=sheet.pictures,
     )
 
 

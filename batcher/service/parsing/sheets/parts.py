@@ -39,7 +39,6 @@ def read_parts(
         attempt(sheet.unread, drawn, drawings.read, target)
     for target in by_kind.get("vmlDrawing", ()):
         attempt(sheet.unread, drawn, drawings.read_legacy, target)
-    drawings.note_pictures()
     commented = f"comments of the sheet {sheet.name!r}"
     answered: set[str] = set()
     for target in by_kind.get("threadedComment", ()):

@@ -30,7 +30,8 @@ class Row(NamedTuple):
 @dataclass(slots=True)
 class Sheet:
     """One sheet. `above` and `below` are blocks for what stands beside its cells, such as headers,
-    text boxes and comments; `unread` is a sentence for each thing that could not be read.
+    text boxes and comments; `unread` is a sentence for each thing that could not be read, and
+    `pictures` counts those without an alternative text.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Sheet:
     above: list[PageBlock] = field(default_factory=list)
     below: list[PageBlock] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    pictures: int = 0
     is_broken: bool = False
     without_value: list[tuple[int, int]] = field(default_factory=list)  # rows, columns of formulas
 
@@ -48,11 +50,6 @@ class Sheet:
         self.is_broken = True
         after = f" after row {self.rows[-1].number + 1}" if self.rows else ""
         self.unread.append(f"the sheet {self.name!r} can't be read{after}: {error}")
-
-    def note_pictures(self, number: int) -> None:
-        """Say that the pictures on the sheet aren't read."""
-        pictures = "a picture" if number == 1 else f"{number} pictures"
-        self.unread.append(f"{pictures} on the sheet {self.name!r} not read")
 
     def note_formulas(self) -> None:
         """Name the formulas whose value isn't in the file."""

@@ -419,8 +419,7 @@ class _SheetReader:
             if number not in shown and text.strip():
                 sheet.below.append(PageBlock("Text", text.strip()))
         sheet.below.append(PageBlock("Figure", "\n".join(dict.fromkeys(beside.charts))))
-        if beside.pictures:
-            sheet.note_pictures(beside.pictures)
+        sheet.pictures += beside.pictures
         for row, column, box, author in beside.notes:
             sheet.below.append(comment(cell_name(row, column), author, beside.boxes.get(box, "")))
         add_headers(sheet, beside.headers)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from batcher.service.parsing.office.package import local
 from batcher.service.parsing.sheets.number_format import (
     BUILT_IN,
     GENERAL,
@@ -21,7 +22,6 @@ from batcher.service.parsing.sheets.package import (
     BROKEN,
     Package,
     attribute,
-    local,
     rich_text,
     unescaped,
 )

@@ -90,7 +90,7 @@ class _Deck:
         problems = [sentence for slide in slides for sentence in slide.unread]
         pages = numbered([slide.blocks for slide in slides], list(dict.fromkeys(problems)))
         return [
-            replace(page, unread=tuple(dict.fromkeys(slide.unread)))
+            replace(page, unread=tuple(dict.fromkeys(slide.unread)), pictures=_undescribed(page))
             for page, slide in zip(pages, slides, strict=True)
         ]
 
@@ -266,3 +266,8 @@ def _size(root: Any) -> tuple[int, int]:
     if all(text.isdecimal() and 0 < len(text) < 12 and int(text) for text in told):
         return int(told[0]), int(told[1])
     return _USUAL_SIZE
+
+
+def _undescribed(slide: Page) -> int:
+    """Return the number of pictures without an alternative text."""
+    return sum(block.type == "Figure" and not block.content for block in slide.blocks)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from batcher.service.parsing.flow import Flow
+from batcher.service.parsing.numbering import formatted_number
 from batcher.service.parsing.office.equations import latex
 from batcher.service.parsing.office.package import descend, local
 
@@ -16,21 +17,13 @@ _BULLETS: Final = frozenset({"buNone", "buChar", "buAutoNum", "buBlip"})
 _NO_TEXT: Final = frozenset({"pPr", "rPr", "endParaRPr", "fldPr", "extLst"})
 _IN_EQUATION: Final = "/math}t"  # the end of the name of an equation's text
 _LAST_NUMBER: Final = 32767  # of a list, by the format
-_ROMAN: Final = (
-    (1000, "m"),
-    (900, "cm"),
-    (500, "d"),
-    (400, "cd"),
-    (100, "c"),
-    (90, "xc"),
-    (50, "l"),
-    (40, "xl"),
-    (10, "x"),
-    (9, "ix"),
-    (5, "v"),
-    (4, "iv"),
-    (1, "i"),
-)
+# the schemes that aren't decimal, by how they begin
+_SCHEMES: Final = {
+    "alphaLc": "lowerLetter",
+    "alphaUc": "upperLetter",
+    "romanLc": "lowerRoman",
+    "romanUc": "upperRoman",
+}
 
 
 @dataclass(slots=True)
@@ -135,8 +128,8 @@ def _bullet(properties: Any, level: int, styles: Sequence[Any]) -> Any:
 
 def _written(number: int, scheme: str) -> str:
     """Return a number as the scheme writes it, such as `romanUcParenBoth`: "(IV)"."""
-    write = next((form for start, form in _SCHEMES.items() if scheme.startswith(start)), str)
-    digits = write(number)
+    formats = (name for start, name in _SCHEMES.items() if scheme.startswith(start))
+    digits = formatted_number(number, next(formats, "decimal"))
     if scheme.endswith("ParenBoth"):
         return f"({digits})"
     if scheme.endswith("ParenR"):
@@ -144,28 +137,7 @@ def _written(number: int, scheme: str) -> str:
     return f"{digits}." if scheme.endswith("Period") else digits
 
 
-def _letters(number: int) -> str:
-    """Return "a" to "z", then "aa", "bb" and so on."""
-    return chr(ord("a") + (number - 1) % 26) * ((number - 1) // 26 + 1)
-
-
-def _roman(number: int) -> str:
-    written = ""
-    for value, letters in _ROMAN:
-        count, number = divmod(number, value)
-        written += letters * count
-    return written
-
-
 def _whole(node: Any, name: str, *, most: int) -> int:
     """Return an attribute as a number from 0 to `most`; 0 if it is none."""
     value = node.get(name, "")
     return min(int(value), most) if value.isdecimal() and len(value) < 10 else 0
-
-
-_SCHEMES: Final[Mapping[str, Callable[[int], str]]] = {
-    "alphaLc": _letters,
-    "alphaUc": lambda number: _letters(number).upper(),
-    "romanLc": _roman,
-    "romanUc": lambda number: _roman(number).upper(),
-}

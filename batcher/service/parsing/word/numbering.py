@@ -6,106 +6,16 @@ A list's id stands for an abstract list, which has the counters, with exceptions
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from batcher.service.parsing.numbering import FORMATS, formatted_number
 from batcher.service.parsing.office.names import attribute, child, is_on, name_of, number, value
 
 LEVELS: Final = 9
 BULLET: Final = "•"
 _PLACE: Final = re.compile(r"%([1-9])")
-_ROMAN: Final = (
-    (1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"),
-    (50, "l"), (40, "xl"), (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"),
-)  # fmt: skip
-_ONES: Final = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS: Final = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_ORDINALS: Final = {
-    "one": "first",
-    "two": "second",
-    "three": "third",
-    "five": "fifth",
-    "eight": "eighth",
-    "nine": "ninth",
-    "twelve": "twelfth",
-}
-_RUSSIAN: Final = "абвгдежзиклмнопрстуфхцчшщыэюя"
 LONGEST_TEXT: Final = 100  # characters of a level's text
-LONGEST: Final = 5000  # a higher number in letters or Roman numerals would be a line of its own
-
-
-def _roman(count: int) -> str:
-    text = ""
-    for size, letters in _ROMAN:
-        text += letters * (count // size)
-        count %= size
-    return text
-
-
-def _letters(count: int, alphabet: str = "abcdefghijklmnopqrstuvwxyz") -> str:
-    """Return a, b … z, aa, bb …, as Word counts."""
-    again, place = divmod(count - 1, len(alphabet))
-    return alphabet[place] * (again + 1)
-
-
-def _ordinal(count: int) -> str:
-    ending = "th" if count % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(count % 10)
-    return f"{count}{ending or 'th'}"
-
-
-def _in_words(count: int) -> str:
-    if count < 20:
-        return _ONES[count]
-    if count < 100:
-        tens, one = divmod(count, 10)
-        return _TENS[tens - 2] + (f"-{_ONES[one]}" if one else "")
-    if count < 1000:
-        hundreds, rest = divmod(count, 100)
-        return f"{_ONES[hundreds]} hundred" + (f" {_in_words(rest)}" if rest else "")
-    return str(count)
-
-
-def _ordinal_in_words(count: int) -> str:
-    head, mark, last = _in_words(count).rpartition("-")
-    if last.endswith("y"):
-        return f"{head}{mark}{last[:-1]}ieth"
-    return f"{head}{mark}{_ORDINALS.get(last, last + 'th')}"
-
-
-def _circled(count: int) -> str:
-    return chr(0x2460 + count - 1) if count <= 20 else str(count)
-
-
-_FORMATS: Final[dict[str, Callable[[int], str]]] = {
-    "decimal": str,
-    "decimalZero": lambda count: f"{count:02}",
-    "lowerRoman": _roman,
-    "upperRoman": lambda count: _roman(count).upper(),
-    "lowerLetter": _letters,
-    "upperLetter": lambda count: _letters(count).upper(),
-    "ordinal": _ordinal,
-    "cardinalText": lambda count: _in_words(count).capitalize(),
-    "ordinalText": lambda count: _ordinal_in_words(count).capitalize(),
-    "decimalEnclosedCircle": _circled,
-    "decimalEnclosedCircleChinese": _circled,
-    "decimalEnclosedParen": lambda count: f"({count})",
-    "numberInDash": lambda count: f"- {count} -",
-    "hex": lambda count: f"{count:X}",
-    "russianLower": lambda count: _letters(count, _RUSSIAN),
-    "russianUpper": lambda count: _letters(count, _RUSSIAN).upper(),
-    "none": lambda _count: "",
-}
-
-
-def formatted_number(count: int, format_: str) -> str:
-    """Return a number of a list or a note in the format of this name; unknown ones are decimal."""
-    if not 0 < count <= LONGEST:
-        return str(count)
-    return _FORMATS.get(format_, str)(count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +99,7 @@ class Numbering:
         count = counts[place - 1]
         if count is None:  # a level that no paragraph had so far
             count = counts[place - 1] = asked.start
-        if asked.format not in _FORMATS and asked.format != "bullet":
+        if asked.format not in FORMATS and asked.format != "bullet":
             self.unknown_formats.add(asked.format)
         return formatted_number(count, "decimal" if level.legal else asked.format)
 

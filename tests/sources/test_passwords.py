@@ -175,7 +175,7 @@ async def test_a_run_that_is_killed_leaves_none_behind(
     ("asked", "told"),
     [
         ({"passwords_env": "NOT_SET"}, "NOT_SET isn't set in the environment"),
-        ({"passwords_file": "nowhere.txt"}, "nowhere.txt is not a file"),
+        ({"passwords_file": "nowhere.txt"}, "nowhere.txt: there is no such file"),
         ({"passwords_file": "empty.txt"}, "it holds no password"),
         ({"passwords_file": "bad.csv"}, "the columns path and password are wanted"),
         ({"passwords_file": "latin.txt"}, "it isn't UTF-8"),

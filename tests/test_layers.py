@@ -23,7 +23,7 @@ INSIDE = {
     "ledger": "filesystem lock connection queries.rows queries.fragments queries.notes"
     " queries.failed_documents"
     " queries.sending queries.tracking queries.sharing queries.audit queries.repair"
-    " queries.reporting queries.run_history queries.storage schema migrations"
+    " queries.reporting queries.run_history queries.storage schema sqlite_tools migrations"
     " journal integrity run_spend event_writes intake writer ledger remembered"
     " named derived_outputs statistics history reader",
     "runs": "preflight callback metrics notifications wiring end_of_run kinds running plan checks"
@@ -63,7 +63,7 @@ HOMES = {
         "adapters.notifications",
         "adapters.metrics_endpoint",
     },
-    "sqlite_utils": {"ledger.ledger", "ledger.migrations", "ledger.intake"},
+    "sqlite_utils": {"ledger.sqlite_tools"},
     "aiofiles": {"reducto.client"},
     "obstore": {"outputs.mirror", "sources.object_store"},
     "pyarrow": {"outputs.parquet", "sources.listing", "results.frames", "results.reader"},

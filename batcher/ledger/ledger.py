@@ -607,15 +607,12 @@ def _back_up(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    # Importing it takes a quarter of a second, and only a run needs it.
-    from sqlite_utils import (
-        Database,
-    )
-
-    from batcher.ledger.migrations import migrations
-
     if connection.execute("PRAGMA user_version").fetchone()[0] == schema.VERSION:
         return
+    # Importing these takes time, and only a new or an older ledger needs them.
+    from batcher.ledger.migrations import migrations
+    from batcher.ledger.sqlite_tools import Database
+
     migrations.apply(Database(connection, execute_plugins=False))
     connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {schema.VERSION}")

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlite_utils import Database, Migrations
-
 from batcher.core.reasons import error_name_in
 from batcher.ledger.schema import APPLICATION_ID, VERSION
+from batcher.ledger.sqlite_tools import Database, Migrations
 
 __all__ = ["APPLICATION_ID", "VERSION", "migrations"]
 

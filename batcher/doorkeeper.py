@@ -13,8 +13,8 @@ import math
 import resource
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -47,7 +47,7 @@ class ConnectionLimits:
 
 
 class Doorkeeper:
-    """Admits and drops connections. Run `watch` as a task beside the server.
+    """Admits and drops connections: `listen`, and serve in a block of `watching`.
 
     `dropped` counts the connections that were closed, by reason.
     """
@@ -65,9 +65,29 @@ class Doorkeeper:
         """
         return self._limits.connections
 
-    def guarding(self, make: Make) -> Make:
-        """Return the protocol factory to listen with in the place of `make`."""
-        return lambda: _Connection(make(), self)
+    async def listen(self, make: Make, host: str, port: int) -> asyncio.Server:
+        """Listen on an address; `make` is the protocol factory of the connections let through.
+
+        Raises OSError, whose `strerror` says why that can't be done.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.create_server(
+                lambda: _Connection(make(), self), host, port, backlog=self.backlog
+            )
+        except (OSError, UnicodeError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise OSError(getattr(error, "errno", None), why) from error
+
+    @asynccontextmanager
+    async def watching(self, server: asyncio.Server) -> AsyncIterator[None]:
+        """Watch the connections during the block, and close the server at its end."""
+        watching = asyncio.create_task(self.watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            server.close()
 
     @contextmanager
     def attending(

@@ -62,6 +62,7 @@ HOMES = {
         "adapters.webhook_receiver",
         "adapters.notifications",
         "adapters.metrics_endpoint",
+        "adapters.small_server",
     },
     "sqlite_utils": {"ledger.sqlite_tools"},
     "aiofiles": {"reducto.client"},

@@ -1,8 +1,7 @@
 """Receive webhooks: a small HTTP server that answers at once and queues the jobs to ask about.
 
 `reducto.webhook_signature` decides whether a message is genuine, and the poller asks. A message
-that is lost costs time, but no result. The server is part of the run's process, so connections are
-few and short: nobody who can reach it must be able to exhaust the run.
+that is lost costs time, but no result.
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ from typing import Final
 
 from aiohttp import web
 
-from batcher.doorkeeper import ConnectionLimits, Doorkeeper, descriptors, terse
+from batcher.adapters.small_server import serving
+from batcher.doorkeeper import ConnectionLimits, Doorkeeper, descriptors
 from batcher.errors import ReceiverUnusable
 from batcher.reducto.webhook_signature import Judge
 
@@ -130,40 +130,19 @@ async def receiving(
     keeper = Doorkeeper(
         replace(limits, connections=min(limits.connections, max(4, descriptors() // SHARE)))
     )
-    runner = _runner(receiver, keeper)
-    await runner.setup()
-    try:
-        assert runner.server is not None
-        server = await _listen(host, port, keeper, runner.server)
-        receiver.url = f"http://{host}:{server.sockets[0].getsockname()[1]}/"
-        watching = asyncio.create_task(keeper.watch())
-        try:
-            yield receiver
-        finally:
-            watching.cancel()
-            server.close()
-    finally:
-        await runner.cleanup()
 
-
-def _runner(receiver: Receiver, keeper: Doorkeeper) -> web.AppRunner:
     async def answer(request: web.Request) -> web.Response:
         with keeper.attending(request.transport, request.content.is_eof):
             return await receiver.answer(request)
 
+    def refused(why: str) -> ReceiverUnusable:
+        return ReceiverUnusable(
+            f"webhook.listen: can't listen on {host}:{port}: {why}; free the port, or name another "
+            "one"
+        )
+
     app = web.Application(client_max_size=LARGEST)
     app.router.add_post("/{path:.*}", answer)
-    return web.AppRunner(
-        app, access_log=None, logger=terse(__name__), shutdown_timeout=0.2, lingering_time=0
-    )
-
-
-async def _listen(host: str, port: int, keeper: Doorkeeper, server: web.Server) -> asyncio.Server:
-    loop = asyncio.get_running_loop()
-    try:
-        return await loop.create_server(keeper.guarding(server), host, port, backlog=keeper.backlog)
-    except OSError as error:
-        raise ReceiverUnusable(
-            f"webhook.listen: can't listen on {host}:{port}: {error.strerror}; free the port, or "
-            "name another one"
-        ) from error
+    async with serving(app, keeper, host, port, refused=refused) as bound:
+        receiver.url = f"http://{host}:{bound}/"
+        yield receiver

@@ -192,12 +192,8 @@ async def _listen(rooms: Components, key: str, options: LocalOptions) -> AsyncIt
         server = await _bind(
             options, keeper, partial(Protocol, runner.server, loop=asyncio.get_running_loop())
         )
-        watching = asyncio.create_task(keeper.watch())
-        try:
+        async with keeper.watching(server):
             yield _address(server)
-        finally:
-            watching.cancel()
-            server.close()
     finally:
         await runner.cleanup()
 
@@ -212,16 +208,11 @@ def _room_for_connections(workers: int) -> int:
 
 async def _bind(options: LocalOptions, keeper: Doorkeeper, make: Make) -> asyncio.Server:
     try:
-        loop = asyncio.get_running_loop()
-        return await loop.create_server(
-            keeper.guarding(make), options.host, options.port, backlog=keeper.backlog
-        )
-    except (OSError, UnicodeError) as trouble:
-        where = f"{options.host}:{options.port}"
-        why = getattr(trouble, "strerror", None) or trouble
+        return await keeper.listen(make, options.host, options.port)
+    except OSError as trouble:
         raise PlaceUnusable(
-            f"the local service can't listen on {where}: {why}; free the port, or name another "
-            "with --port or --host"
+            f"the local service can't listen on {options.host}:{options.port}: "
+            f"{trouble.strerror}; free the port, or name another with --port or --host"
         ) from trouble
 
 

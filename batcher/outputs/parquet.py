@@ -35,18 +35,19 @@ def write(path: Path, columns: Columns, rows: Iterable[Row]) -> tuple[int, str]:
     }
     schema = arrow.schema([(name, types[kind]) for name, kind in columns.items()])
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-        for group in _groups(fitted(row, columns) for row in rows):
+        for group in row_groups((fitted(row, columns) for row in rows), text_at_once=TEXT_AT_ONCE):
             writer.write_table(arrow.Table.from_pylist(group, schema=schema))
     return path.stat().st_size, _digest(path)
 
 
-def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def row_groups(rows: Iterable[Row], *, text_at_once: int) -> Iterator[list[Row]]:
+    """Yield the rows in groups of `ROWS_AT_ONCE` at most, which end at so many characters."""
     group = list[Row]()
     size = 0
     for row in rows:
         group.append(row)
         size += sum(len(value) for value in row.values() if isinstance(value, str))
-        if len(group) >= ROWS_AT_ONCE or size >= TEXT_AT_ONCE:
+        if len(group) >= ROWS_AT_ONCE or size >= text_at_once:
             yield group
             group = []
             size = 0

@@ -12,6 +12,7 @@ from batcher.common.extras import install_command
 from batcher.common.strict_json import encoded
 from batcher.errors import BatcherError
 from batcher.outputs import shapes
+from batcher.outputs.parquet import row_groups
 from batcher.outputs.shapes import Shape, fit, settled, shape_of_job, widened
 from batcher.results.document import OTHER, Document, Row, own_name
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-ROWS_AT_ONCE: Final = 2_000
 TEXT_AT_ONCE: Final = 4 << 20  # characters of a batch of rows
 
 _COLUMNS: Final[dict[str, dict[str, Shape]]] = {
@@ -78,7 +78,9 @@ def batches(results: Results, what: str, schema: Any) -> pyarrow.RecordBatchRead
     types = arrow.schema([(name, _type(arrow, shape)) for name, shape in columns.items()])
     groups = (
         arrow.RecordBatch.from_pylist(group, schema=types)
-        for group in _groups(_fitted(row, columns) for row in results.rows(what))
+        for group in row_groups(
+            (_fitted(row, columns) for row in results.rows(what)), text_at_once=TEXT_AT_ONCE
+        )
     )
     return arrow.RecordBatchReader.from_batches(types, groups)
 
@@ -162,20 +164,6 @@ def _fitted(row: Row, columns: dict[str, Shape]) -> Row:
     if misfits and OTHER in columns:
         fitted[OTHER] = encoded(misfits).decode()
     return dict(fitted)
-
-
-def _groups(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    group: list[Row] = []
-    size = 0
-    for row in rows:
-        group.append(row)
-        size += sum(len(value) for value in row.values() if isinstance(value, str))
-        if len(group) >= ROWS_AT_ONCE or size >= TEXT_AT_ONCE:
-            yield group
-            group = []
-            size = 0
-    if group:
-        yield group
 
 
 def _pyarrow() -> Any:

@@ -131,16 +131,11 @@ def read_content(content: bytes, options: Mapping[str, Any]) -> list[Page]:
 
 
 def _laid_out(content: bytes, settings: Mapping[str, Any]) -> Any:
-    """Return liteparse's result without OCR; its `page_errors` name the pages that it lacks."""
+    """Return liteparse's result; its `page_errors` name the pages that it lacks."""
     result = _parsed(
         content,
         settings,
-        ocr_enabled=False,
-        continue_on_page_error=True,
-        extract_annotations=True,
-        extract_form_fields=True,
         extract_xfa_packets=True,
-        extract_content_bounds=True,
         max_pages=MOST_PAGES + 1,
     )
     if not result.pages and result.page_errors:
@@ -163,11 +158,6 @@ def _upright(
     result = _parsed(
         content,
         settings,
-        ocr_enabled=False,
-        continue_on_page_error=True,
-        extract_annotations=True,
-        extract_form_fields=True,
-        extract_content_bounds=True,
         page_orientation_corrections=tuple(turns.items()),
         target_pages=_listed(list(turns)),
     )
@@ -183,11 +173,15 @@ def _upright(
 
 
 def _parsed(content: bytes, settings: Mapping[str, Any], **how: Any) -> Any:
-    """Run liteparse; extract the blocks of each page."""
+    """Run liteparse; extract the blocks of each page, and what stands beside them."""
     return _run(
         content,
         password=settings.get("document_password"),
+        continue_on_page_error=True,
         extract_blocks=True,
+        extract_annotations=True,
+        extract_form_fields=True,
+        extract_content_bounds=True,
         # The addresses of links are no text of the page.
         extract_links=False,
         output_format="text",  # it would make Markdown of the blocks, which is not needed
@@ -229,9 +223,11 @@ def _reader(**how: Any) -> Any:
 def _new_reader(*, password: str | None, **how: Any) -> Any:
     import liteparse
 
-    # Without OCR, threads for it would cost a millisecond to start.
-    threads = {} if how.get("ocr_enabled") else {"num_workers": 1}
-    return liteparse.LiteParse(quiet=True, dpi=DPI, password=password, **threads, **how)
+    # `scans.ocr` recognises text. Threads for OCR would cost a millisecond to start, and without
+    # its data liteparse would try to download it.
+    return liteparse.LiteParse(
+        quiet=True, dpi=DPI, password=password, ocr_enabled=False, num_workers=1, **how
+    )
 
 
 def _pictures(
@@ -241,7 +237,6 @@ def _pictures(
     result = _run(
         content,
         password=settings.get("document_password"),
-        ocr_enabled=False,  # without its OCR data liteparse would try to download it
         extract_screenshots=True,
         target_pages=_listed(numbers),
     )
@@ -287,9 +282,7 @@ def _judged(
     import liteparse
 
     how = {"target_pages": _listed(numbers)} if numbers else {"max_pages": MOST_PAGES}
-    reader = _reader_for(
-        settings.get("document_password"), ocr_enabled=False, continue_on_page_error=True, **how
-    )
+    reader = _reader_for(settings.get("document_password"), continue_on_page_error=True, **how)
     try:
         told = reader.is_complex(content)
     except liteparse.ParseError as error:

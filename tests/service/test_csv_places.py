@@ -6,7 +6,7 @@ from pathlib import Path
 
 import marked_csv
 import pytest
-from test_xlsx_places import read, text_of
+from parsed_documents import read, text_of
 
 from batcher.reducto.api_types import ErrorName
 from batcher.service.parsing import DocumentProblem

@@ -8,26 +8,18 @@ from pathlib import Path
 
 import marked_docx as made
 import pytest
+from parsed_documents import read, typed
 
-from batcher.service.parsing import Parsed, parse
+from batcher.service.parsing import Parsed
 from batcher.service.parsing.pages import DocumentProblem
-
-
-def read(path: Path, content: bytes) -> Parsed:
-    path.write_bytes(content)
-    return parse(path, extension=path.suffix, options={})
 
 
 def document(tmp_path: Path, body: str, members: dict[str, str | bytes] | None = None) -> Parsed:
     return read(tmp_path / "a.docx", made.package(body, members or {}))
 
 
-def blocks(answer: Parsed) -> list[tuple[str, str]]:
-    return [(b["type"], b["content"]) for c in answer.result["chunks"] for b in c["blocks"]]
-
-
 def text_of(answer: Parsed) -> str:
-    return "\n".join(content for _, content in blocks(answer))
+    return "\n".join(content for _, content in typed(answer))
 
 
 @pytest.mark.parametrize("extension", [".docx", ".dotx", ".docm"])
@@ -79,7 +71,7 @@ def test_pictures_without_an_alternative_text_are_counted(tmp_path):
     ]
     answer = document(tmp_path, "".join(body))
     assert answer.notes == ["pages 1, 3: 3 pictures without an alternative text not read"]
-    assert blocks(answer).count(("Figure", "A cat")) == 2
+    assert typed(answer).count(("Figure", "A cat")) == 2
 
 
 def test_what_is_not_read_of_html_within_is_named(tmp_path):
@@ -114,7 +106,7 @@ def test_list_numbers_are_as_shown(tmp_path):
     order = [(1, 0), (1, 1), (1, 1), (1, 0), (1, 1), (2, 0), (2, 0), (3, 0), (3, 0)]
     body = "".join(item(*place) + between for place in order)
     answer = document(tmp_path, body, {"numbering.xml": LISTS})
-    numbers = [text.removesuffix(" x") for kind, text in blocks(answer) if kind == "List Item"]
+    numbers = [text.removesuffix(" x") for kind, text in typed(answer) if kind == "List Item"]
     shown = "Part III,3.1),3.2),Part IV,4.1),1.,2.,7.,8."
     assert numbers == shown.split(",")
 
@@ -145,13 +137,13 @@ STYLES = """<w:styles>
 def test_a_paragraphs_type_is_its_styles(tmp_path, properties, kind):
     """By its name, its outline level or what it is based on, in any language."""
     answer = document(tmp_path, made.para(made.run("x"), properties), {"styles.xml": STYLES})
-    assert blocks(answer) == [(kind, "x")]
+    assert typed(answer) == [(kind, "x")]
 
 
 def test_headers_notes_and_comments_stand_where_they_belong(tmp_path):
     """A header before its section, a note at the end of its page, a comment below its paragraph."""
     content, markers = made.marked()
-    found = {text: kind for kind, text in blocks(read(tmp_path / "a.docx", content))}
+    found = {text: kind for kind, text in typed(read(tmp_path / "a.docx", content))}
     assert found[markers["header"]] == found[markers["first header"]] == "Header"
     assert found[markers["footer"]] == "Footer"
     assert found[f"Ada: {markers['comment']}"] == found[markers["comment in a table"]] == "Comment"
@@ -169,7 +161,7 @@ def test_a_footnote_ends_its_page(tmp_path):
         "<w:r><w:lastRenderedPageBreak/><w:t>two</w:t></w:r>"
     )
     answer = document(tmp_path, broken, {"footnotes.xml": f"<w:footnotes>{note}</w:footnotes>"})
-    assert blocks(answer) == [("Text", "one[1]"), ("Text", "[1] note"), ("Text", "two")]
+    assert typed(answer) == [("Text", "one[1]"), ("Text", "[1] note"), ("Text", "two")]
     assert answer.num_pages == 2
 
 
@@ -191,7 +183,7 @@ def test_a_footnote_ends_its_page(tmp_path):
 def test_equations_are_latex(tmp_path, inner, latex):
     """With the letters of the document."""
     inner = inner.format(a=made.letters("a"), b=made.letters("b"))
-    assert blocks(document(tmp_path, made.para(made.maths(inner)))) == [("Text", f"${latex}$")]
+    assert typed(document(tmp_path, made.para(made.maths(inner)))) == [("Text", f"${latex}$")]
 
 
 def test_a_deleted_paragraph_mark_joins_two_paragraphs(tmp_path):
@@ -201,7 +193,7 @@ def test_a_deleted_paragraph_mark_joins_two_paragraphs(tmp_path):
     body = made.para(made.run("one "), mark) + made.para(made.run("two"))
     body += made.para(gone, mark) + made.para(made.run("three"), '<w:outlineLvl w:val="0"/>')
     body += made.table([made.cell(made.para(made.run("four"), mark))])
-    assert blocks(document(tmp_path, body)) == [
+    assert typed(document(tmp_path, body)) == [
         ("Text", "one two"),
         ("Section Header", "three"),
         ("Table", "| four |\n| --- |"),
@@ -253,7 +245,7 @@ def test_entities_are_not_expanded(tmp_path):
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("word/document.xml", declared)
-    assert blocks(read(path, out.getvalue())) == [("Text", "shown")]
+    assert typed(read(path, out.getvalue())) == [("Text", "shown")]
 
 
 @pytest.mark.parametrize("depth", [60, 600])
@@ -261,7 +253,7 @@ def test_nested_tables_are_linear(tmp_path, depth):
     """Each word once, however deep it stands."""
     body = "<w:tbl><w:tr><w:tc>" * depth + made.para(made.run("deep"))
     body += "<w:p/></w:tc></w:tr></w:tbl>" * depth
-    assert blocks(document(tmp_path, body)) == [("Table", "| deep |\n| --- |")]
+    assert typed(document(tmp_path, body)) == [("Table", "| deep |\n| --- |")]
 
 
 def test_a_chart_shown_twice_is_written_once(tmp_path):
@@ -269,4 +261,4 @@ def test_a_chart_shown_twice_is_written_once(tmp_path):
     chart = made.para(f"<w:r>{made.drawing(made.CHART.format('chart'))}</w:r>")
     members = {"chart.xml": made.parts(dict.fromkeys(made.IN_PARTS, "word"))["chart"]}
     answer = document(tmp_path, chart * 2, dict(members))
-    assert [kind for kind, _ in blocks(answer)] == ["Figure", "Table"] and answer.notes == []
+    assert [kind for kind, _ in typed(answer)] == ["Figure", "Table"] and answer.notes == []

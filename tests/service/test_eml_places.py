@@ -7,37 +7,27 @@ from pathlib import Path
 
 import pytest
 from marked_eml import marked
+from parsed_documents import read, text_of
 
-from batcher.service.parsing import Parsed, parse
 from batcher.service.parsing.mail.headers import decoded
 from batcher.service.parsing.pages import DocumentProblem
 
 
-def read(tmp_path: Path, content: str | bytes) -> Parsed:
-    path = tmp_path / "a.eml"
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return parse(path, extension="eml", options={})
-
-
-def content_of(parsed: Parsed) -> str:
-    return "\n".join(chunk["content"] for chunk in parsed.result["chunks"])
-
-
 def test_every_place_is_read_once(tmp_path: Path) -> None:
     mail, markers = marked()
-    text = content_of(read(tmp_path, mail))
+    text = text_of(read(tmp_path / "a.eml", mail))
     assert {place: text.count(word) for place, word in markers.items()} == dict.fromkeys(markers, 1)
     assert "not shown" not in text and "not the chosen one" not in text
 
 
 def test_what_is_not_opened_is_named(tmp_path: Path) -> None:
     mail, markers = marked()
-    parsed = read(tmp_path, mail)
+    parsed = read(tmp_path / "a.eml", mail)
     names = [place for place in markers if place.startswith(("name", "attachment"))]
     assert len(parsed.notes) == len(names) + 1
     for place in names:
         assert any(markers[place] in note for note in parsed.notes), place
-    assert f"{markers['name of an attachment']}.pdf (application/pdf)" in content_of(parsed)
+    assert f"{markers['name of an attachment']}.pdf (application/pdf)" in text_of(parsed)
 
 
 @pytest.mark.parametrize(
@@ -64,15 +54,15 @@ def test_encoded_words_are_decoded(written: str, shown: str) -> None:
 
 def test_headers_with_raw_bytes_are_decoded(tmp_path: Path) -> None:
     mail = "Subject: Größe\nFrom: Müller <a@b.c>\n\nx".encode()
-    assert content_of(read(tmp_path, mail)).startswith("# Größe\n\nFrom: Müller <a@b.c>")
+    assert text_of(read(tmp_path / "a.eml", mail)).startswith("# Größe\n\nFrom: Müller <a@b.c>")
     mail = "Subject: Größe\n\nx".encode("cp1252")
-    assert content_of(read(tmp_path, mail)).startswith("# Größe")
+    assert text_of(read(tmp_path / "a.eml", mail)).startswith("# Größe")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
 def test_a_mail_that_was_saved_as_unicode(tmp_path: Path, encoding: str) -> None:
     mail = "Subject: s\nContent-Type: text/plain; charset=iso-8859-1\n\nGröße".encode(encoding)
-    assert content_of(read(tmp_path, mail)) == "# s\n\nGröße"
+    assert text_of(read(tmp_path / "a.eml", mail)) == "# s\n\nGröße"
 
 
 @pytest.mark.parametrize("charset", ["windows-1251", "koi8-r", "", "none-such"])
@@ -81,7 +71,7 @@ def test_the_body_is_decoded_as_declared_or_guessed(tmp_path: Path, charset: str
     kind = f"text/plain; charset={charset}" if charset else "text/plain"
     raw = text.encode("koi8-r" if charset == "koi8-r" else "cp1251")
     mail = f"Subject: s\nContent-Type: {kind}\n\n".encode() + raw
-    assert content_of(read(tmp_path, mail)) == f"# s\n\n{text}"
+    assert text_of(read(tmp_path / "a.eml", mail)) == f"# s\n\n{text}"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +83,7 @@ def test_the_richest_alternative_that_is_not_empty(tmp_path: Path, html: str, sh
     parts = [("text/plain", "plain"), ("text/html", html), ("text/x-amp-html", "amp")]
     inner = "".join(f"--b\nContent-Type: {kind}\n\n{text}\n" for kind, text in parts)
     mail = f"Subject: s\nContent-Type: multipart/alternative; boundary=b\n\n{inner}--b--"
-    assert content_of(read(tmp_path, mail)) == f"# s\n\n{shown}"
+    assert text_of(read(tmp_path / "a.eml", mail)) == f"# s\n\n{shown}"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +99,7 @@ def test_the_richest_alternative_that_is_not_empty(tmp_path: Path, html: str, sh
     ],
 )
 def test_a_broken_mail_is_read_as_far_as_it_goes(tmp_path: Path, mail: str) -> None:
-    text = content_of(read(tmp_path, mail))
+    text = text_of(read(tmp_path / "a.eml", mail))
     assert text.startswith("# s") and (text.count("first"), text.count("second")) == (1, 1)
 
 
@@ -119,7 +109,9 @@ def test_a_cut_attachment_costs_nothing_else(tmp_path: Path) -> None:
         "Subject: s\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nfirst\n--b\n"
         f"Content-Type: image/png; name=a.png\nContent-Transfer-Encoding: base64\n\n{data}"
     )
-    assert content_of(read(tmp_path, mail)) == "# s\n\nfirst\n\nAttachments: a.png (image/png)"
+    assert (
+        text_of(read(tmp_path / "a.eml", mail)) == "# s\n\nfirst\n\nAttachments: a.png (image/png)"
+    )
 
 
 def test_outlooks_own_format_is_named(tmp_path: Path) -> None:
@@ -127,7 +119,7 @@ def test_outlooks_own_format_is_named(tmp_path: Path) -> None:
         "Subject: s\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nfirst\n--b\n"
         "Content-Type: application/ms-tnef; name=winmail.dat\n\nx\n--b--"
     )
-    (note,) = read(tmp_path, mail).notes
+    (note,) = read(tmp_path / "a.eml", mail).notes
     assert note.startswith("winmail.dat is not opened")
 
 
@@ -136,7 +128,7 @@ def test_outlooks_own_format_is_named(tmp_path: Path) -> None:
 )
 def test_an_encrypted_body_is_named(tmp_path: Path, kind: str) -> None:
     part = "--b\nContent-Type: application/octet-stream\n\nx\n--b--"
-    parsed = read(tmp_path, f"Subject: s\nContent-Type: {kind}\n\n{part}")
+    parsed = read(tmp_path / "a.eml", f"Subject: s\nContent-Type: {kind}\n\n{part}")
     assert "the message is encrypted, and its body is not read" in parsed.notes
 
 
@@ -146,12 +138,12 @@ def test_an_encrypted_body_is_named(tmp_path: Path, kind: str) -> None:
 def test_parts_nested_without_end_are_refused(tmp_path: Path, kind: str) -> None:
     nested = "".join(f"Content-Type: {kind}".format(number) for number in range(2000))
     with pytest.raises(DocumentProblem) as caught:
-        read(tmp_path, f"Subject: s\n{nested}\nx")
+        read(tmp_path / "a.eml", f"Subject: s\n{nested}\nx")
     assert caught.value.name == "DOCUMENT_CORRUPT"
 
 
 def test_what_a_mailing_list_adds_to_base64_is_read(tmp_path: Path) -> None:
     body = base64.encodebytes("Größe und Gewicht, ".encode() * 9).decode()
     mail = f"Subject: s\nContent-Transfer-Encoding: base64\n\n{body}\n______\nlist of friends\n"
-    text = content_of(read(tmp_path, mail))
+    text = text_of(read(tmp_path / "a.eml", mail))
     assert text.count("Größe") == 9 and text.endswith("list of friends")

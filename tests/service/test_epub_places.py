@@ -6,32 +6,22 @@ from pathlib import Path
 
 import pytest
 from marked_epub import CONTAINER, PACKAGE, XHTML, marked, packed
+from parsed_documents import read, text_of
 
-from batcher.service.parsing import Parsed, parse
 from batcher.service.parsing.pages import DocumentProblem
-
-
-def read(tmp_path: Path, content: bytes) -> Parsed:
-    path = tmp_path / "book.epub"
-    path.write_bytes(content)
-    return parse(path, extension="epub", options={})
-
-
-def content_of(parsed: Parsed) -> str:
-    return "\n".join(chunk["content"] for chunk in parsed.result["chunks"])
 
 
 def test_every_place_is_read_once(tmp_path: Path) -> None:
     book, markers = marked()
-    parsed = read(tmp_path, book)
-    text = content_of(parsed)
+    parsed = read(tmp_path / "book.epub", book)
+    text = text_of(parsed)
     assert {place: text.count(word) for place, word in markers.items()} == dict.fromkeys(markers, 1)
     assert "kept out" not in text and parsed.num_pages == 4
 
 
 def test_missing_chapters_are_named(tmp_path: Path) -> None:
     book, _ = marked()
-    assert [note.removeprefix("page 1: ") for note in read(tmp_path, book).notes] == [
+    assert [note.removeprefix("page 1: ") for note in read(tmp_path / "book.epub", book).notes] == [
         "chapter photo.jpg is not read: it is of type image/jpeg",
         "chapter lost.xhtml is missing in the archive",
         "chapter unlisted is missing in the archive",
@@ -55,14 +45,17 @@ def test_a_broken_list_costs_the_order_at_most(tmp_path: Path, broken: str, cont
         "OEBPS/a.xhtml": XHTML.format("first"),
         "OEBPS/b.xhtml": XHTML.format("second"),
     }
-    assert content_of(read(tmp_path, packed(parts | {broken: content}))) == "first\n\nsecond"
+    assert (
+        text_of(read(tmp_path / "book.epub", packed(parts | {broken: content})))
+        == "first\n\nsecond"
+    )
 
 
 def test_a_broken_chapter_costs_no_other(tmp_path: Path) -> None:
     book, markers = marked()
     at = book.index(b"verse")
-    parsed = read(tmp_path, book[:at] + b"?" + book[at + 1 :])
-    text = content_of(parsed)
+    parsed = read(tmp_path / "book.epub", book[:at] + b"?" + book[at + 1 :])
+    text = text_of(parsed)
     assert markers["poem"] not in text and markers["heading of a chapter"] in text
     assert any("two.xhtml can't be unpacked" in note for note in parsed.notes)
 
@@ -77,8 +70,11 @@ def test_an_encrypted_book_needs_its_key(tmp_path: Path) -> None:
         "OEBPS/a.xhtml": XHTML.format("first"),
     }
     fonts = listed.format("OEBPS/font.otf")
-    assert content_of(read(tmp_path, packed(parts | {"META-INF/encryption.xml": fonts}))) == "first"
+    assert (
+        text_of(read(tmp_path / "book.epub", packed(parts | {"META-INF/encryption.xml": fonts})))
+        == "first"
+    )
     text = listed.format("OEBPS/a.xhtml")
     with pytest.raises(DocumentProblem) as caught:
-        read(tmp_path, packed(parts | {"META-INF/encryption.xml": text}))
+        read(tmp_path / "book.epub", packed(parts | {"META-INF/encryption.xml": text}))
     assert caught.value.name == "DOCUMENT_PASSWORD_PROTECTED"

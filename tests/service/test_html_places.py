@@ -6,35 +6,26 @@ from pathlib import Path
 
 import pytest
 from marked_html import hidden, marked
+from parsed_documents import read, text_of, typed
 
-from batcher.service.parsing import Parsed, parse
+from batcher.service.parsing import parse
 from batcher.service.parsing.pages import DocumentProblem
 
 
-def read(path: Path, content: str | bytes) -> Parsed:
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return parse(path, extension=path.suffix, options={})
-
-
-def content_of(parsed: Parsed) -> str:
-    return "\n".join(chunk["content"] for chunk in parsed.result["chunks"])
-
-
 def blocks_of(tmp_path: Path, content: str) -> list[tuple[str, str]]:
-    parsed = read(tmp_path / "page.html", content)
-    return [(b["type"], b["content"]) for c in parsed.result["chunks"] for b in c["blocks"]]
+    return typed(read(tmp_path / "page.html", content))
 
 
 def test_every_place_is_read_once(tmp_path: Path) -> None:
     page, markers = marked()
-    text = content_of(read(tmp_path / "page.html", page))
+    text = text_of(read(tmp_path / "page.html", page))
     assert {place: text.count(word) for place, word in markers.items()} == dict.fromkeys(markers, 1)
     assert [place for place, word in hidden().items() if word in text] == []
 
 
 def test_places_stand_in_the_order_of_the_page(tmp_path: Path) -> None:
     page, markers = marked()
-    text = content_of(read(tmp_path / "page.html", page))
+    text = text_of(read(tmp_path / "page.html", page))
     places = [text.index(word) for word in markers.values()]
     assert places == sorted(places)
 
@@ -114,7 +105,7 @@ def test_the_title_of_the_window_is_a_property(tmp_path: Path) -> None:
     assert parsed.document_properties is not None
     assert parsed.document_properties["title"] == "Price list"
     assert parsed.document_properties["author"] == "Ada"
-    assert (content_of(parsed), parsed.notes) == ("oil", [])
+    assert (text_of(parsed), parsed.notes) == ("oil", [])
 
 
 @pytest.mark.parametrize(
@@ -132,12 +123,12 @@ def test_the_title_of_the_window_is_a_property(tmp_path: Path) -> None:
 def test_the_encoding_is_the_declared_one(tmp_path: Path, head: str, encoding: str) -> None:
     text = "見積書を送ります。よろしくお願いします。"
     page = f"{head}<html><body><p>{text}</p>".encode(encoding)
-    assert content_of(read(tmp_path / "page.html", page)) == text
+    assert text_of(read(tmp_path / "page.html", page)) == text
 
 
 def test_a_stray_byte_costs_one_character(tmp_path: Path) -> None:
     parsed = read(tmp_path / "page.html", "<p>Größe</p>".encode() + b"<p>a\xffb</p>")
-    assert content_of(parsed) == "Größe\n\na\ufffdb"
+    assert text_of(parsed) == "Größe\n\na\ufffdb"
     (chunk,) = parsed.result["chunks"]
     assert {block["confidence"] for block in chunk["blocks"]} == {"low"}
 
@@ -147,7 +138,7 @@ def test_empty_elements_of_xhtml_hold_nothing(tmp_path: Path) -> None:
         "<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'><head><title/>"
         "<script src='x'/></head><body><p id='a'/><p>seen</p><![CDATA[a < b]]><br/>end</body>"
     )
-    assert content_of(read(tmp_path / "page.html", page)) == "seen\n\na < b\nend"
+    assert text_of(read(tmp_path / "page.html", page)) == "seen\n\na < b\nend"
 
 
 @pytest.mark.parametrize(
@@ -168,7 +159,7 @@ def test_empty_elements_of_xhtml_hold_nothing(tmp_path: Path) -> None:
 @pytest.mark.timeout(60)  # where each word takes longer for standing deep, it would be minutes
 def test_depth_loses_no_words(tmp_path: Path, page: str) -> None:
     """None is doubled either."""
-    text = content_of(read(tmp_path / "page.html", page))
+    text = text_of(read(tmp_path / "page.html", page))
     assert text.count("word") == page.count("word")
     assert len(text) < 3 * page.count("word") * len("word ") + 10_000
 
@@ -179,7 +170,7 @@ def test_documents_within_documents_end(tmp_path: Path) -> None:
         quoted = page.replace("&", "&amp;").replace('"', "&quot;")
         page = f'<p>around</p><iframe srcdoc="{quoted}"></iframe>'
     parsed = read(tmp_path / "page.html", page)
-    assert content_of(parsed).count("around") == 5
+    assert text_of(parsed).count("around") == 5
     assert parsed.notes == ["pages within pages are read to a depth of 4"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import marked_markdown
 import pytest
 from effort import calls_of
-from test_xlsx_places import read, text_of, types_of
+from parsed_documents import read, text_of, types_of
 
 CONTENT, WORDS = marked_markdown.marked()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import marked_ods
 import pytest
 from marked_xlsx import changed
-from test_xlsx_places import read, text_of, types_of
+from parsed_documents import read, text_of, types_of
 
 from batcher.reducto.api_types import ErrorName
 from batcher.service.parsing import DocumentProblem

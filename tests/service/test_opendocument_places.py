@@ -6,8 +6,9 @@ from pathlib import Path
 
 import marked_odt as made
 import pytest
+from parsed_documents import placed, read
 
-from batcher.service.parsing import Parsed, parse
+from batcher.service.parsing import Parsed
 from batcher.service.parsing.opendocument import walk as walking
 from batcher.service.parsing.pages import DocumentProblem
 
@@ -24,21 +25,11 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 def parsed(tmp_path: Path, raw: bytes, extension: str = "odt") -> Parsed:
-    path = tmp_path / f"a.{extension}"
-    path.write_bytes(raw)
-    return parse(path, extension=extension, options={})
-
-
-def blocks(result: Parsed) -> list[tuple[str, str, int]]:
-    return [
-        (block["type"], block["content"], block["bbox"]["page"])
-        for chunk in result.result["chunks"]
-        for block in chunk["blocks"]
-    ]
+    return read(tmp_path / f"a.{extension}", raw)
 
 
 def content_of(result: Parsed) -> str:
-    return "\n".join(content for _, content, _ in blocks(result))
+    return "\n".join(content for _, content, _ in placed(result))
 
 
 def text(body: str, automatic: str = "", **more: str) -> bytes:
@@ -98,7 +89,7 @@ def test_each_slide_is_a_page(tmp_path: Path) -> None:
 def places(result: Parsed, words: dict[str, str]) -> dict[str, tuple[str, int]]:
     return {
         place: (kind, page)
-        for kind, content, page in blocks(result)
+        for kind, content, page in placed(result)
         for place, word in words.items()
         if word in content
     }
@@ -130,7 +121,7 @@ def test_lists_have_the_numbers_that_are_shown(tmp_path: Path) -> None:
         + items("<text:p>goes on</text:p>", more='text:continue-numbering="true"')
         + items("<text:p>anew</text:p>")
     )
-    found = [content for _, content, _ in blocks(parsed(tmp_path, text(body, LEVELS)))]
+    found = [content for _, content, _ in placed(parsed(tmp_path, text(body, LEVELS)))]
     assert found == [
         *("1. a", "on", "2. a", "2.a b", "2.b b", "i) c", "ii) c", "iii) c", "iv) c", "3. a"),
         *("between", "4. goes on", "1. anew"),
@@ -228,7 +219,7 @@ SPLIT = """<text:p>begins <text:soft-page-break/>here</text:p><text:p>next</text
 
 
 def test_a_paragraph_over_two_pages_stays_whole(tmp_path: Path) -> None:
-    found = blocks(parsed(tmp_path, text(SPLIT)))
+    found = placed(parsed(tmp_path, text(SPLIT)))
     assert found == [("Text", "begins here", 1), ("Text", "next", 2)]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from parsed_documents import blocks_of
 
 from batcher.reducto.api_types import JobType
 from batcher.service.parsing import Parsed, parse, properties
@@ -29,10 +30,6 @@ def read(path: Path, **options: Any) -> Parsed:
     return parse(path, extension=path.suffix[1:], options=options)
 
 
-def blocks(parsed: Parsed) -> list[dict[str, Any]]:
-    return [block for chunk in parsed.result["chunks"] for block in chunk["blocks"]]
-
-
 def refusal(path: Path, **options: Any) -> str:
     with pytest.raises(DocumentProblem) as caught:
         read(path, **options)
@@ -45,7 +42,9 @@ def refusal(path: Path, **options: Any) -> str:
 def test_a_page_range_is_read_alone(asked: Any) -> None:
     """Pages are counted anew, and each remembers its number in the document."""
     parsed = read(HANDBOOK, settings={"page_range": asked})
-    places = {(block["bbox"]["page"], block["bbox"]["original_page"]) for block in blocks(parsed)}
+    places = {
+        (block["bbox"]["page"], block["bbox"]["original_page"]) for block in blocks_of(parsed)
+    }
     assert parsed.num_pages == 2 and places == {(1, 3), (2, 4)}
 
 
@@ -68,9 +67,9 @@ def test_a_page_range_that_names_nothing_is_refused(asked: Any) -> None:
 )
 def test_every_way_of_chunking_keeps_every_block(mode: str) -> None:
     """All blocks, once, in the same order, however they are grouped."""
-    whole = [block["content"] for block in blocks(read(HANDBOOK))]
+    whole = [block["content"] for block in blocks_of(read(HANDBOOK))]
     chunked = read(HANDBOOK, retrieval={"chunking": {"chunk_mode": mode}})
-    assert [block["content"] for block in blocks(chunked)] == whole
+    assert [block["content"] for block in blocks_of(chunked)] == whole
 
 
 def test_a_chunk_by_page_holds_one_page() -> None:
@@ -97,7 +96,9 @@ def test_variable_chunks_keep_to_their_size() -> None:
 def test_filtered_blocks_leave_the_content_and_stay_among_the_blocks() -> None:
     """`filter_blocks` is about `content` and `embed` alone."""
     parsed = read(HANDBOOK, retrieval={"filter_blocks": ["Section Header"]})
-    headings = [block["content"] for block in blocks(parsed) if block["type"] == "Section Header"]
+    headings = [
+        block["content"] for block in blocks_of(parsed) if block["type"] == "Section Header"
+    ]
     assert headings and not any(
         f"## {headings[0]}" in chunk["content"] for chunk in parsed.result["chunks"]
     )
@@ -113,7 +114,7 @@ def test_page_markers_enclose_each_page() -> None:
 @pytest.mark.parametrize("name", ["md", "html", "csv", "json", "dynamic", "jsonbbox"])
 def test_a_table_is_written_as_asked(name: str) -> None:
     """The same cells in every format, readable by that format's own reader."""
-    (block,) = blocks(read(ORDERS, formatting={"table_output_format": name}))
+    (block,) = blocks_of(read(ORDERS, formatting={"table_output_format": name}))
     rows = list(csv.reader(io.StringIO(ORDERS.read_text())))
     assert cells_of(block["content"], name) == rows
 
@@ -185,7 +186,7 @@ def test_a_password_opens_the_document() -> None:
 def test_an_extension_can_be_forced() -> None:
     """A table called text is a paragraph, and a table once its extension is forced."""
     options = {"settings": {"force_file_extension": ".csv"}}
-    (block,) = blocks(parse(ORDERS, extension="txt", options=options))
+    (block,) = blocks_of(parse(ORDERS, extension="txt", options=options))
     assert block["type"] == "Table"
 
 
@@ -197,8 +198,8 @@ def test_pictures_of_pages_and_tables() -> None:
     names.
     """
     parsed = read(STOCK, settings={"return_images": ["page", "table"]})
-    tables = [block["image_url"] for block in blocks(parsed) if block["type"] == "Table"]
-    pages = {block["extra"]["page_image_url"] for block in blocks(parsed)}
+    tables = [block["image_url"] for block in blocks_of(parsed) if block["type"] == "Table"]
+    pages = {block["extra"]["page_image_url"] for block in blocks_of(parsed)}
     assert tables and pages | set(tables) == set(parsed.images)
     (page,) = [size(parsed.images[name]) for name in pages]
     table_sizes = [size(parsed.images[n]) for n in tables]
@@ -208,7 +209,7 @@ def test_pictures_of_pages_and_tables() -> None:
 def test_no_picture_is_made_unasked() -> None:
     """They cost time and space."""
     parsed = read(STOCK)
-    assert not parsed.images and all(block["image_url"] is None for block in blocks(parsed))
+    assert not parsed.images and all(block["image_url"] is None for block in blocks_of(parsed))
 
 
 def test_an_image_is_its_own_page_s_picture() -> None:
@@ -255,7 +256,7 @@ def test_a_document_s_properties(name: str, told: set[str]) -> None:
 def cited(path: Path, **formatting: Any) -> list[dict[str, Any]]:
     parsed = read(path, settings={"return_citations": True}, formatting=formatting)
     assert not parsed.notes
-    return blocks(parsed)
+    return blocks_of(parsed)
 
 
 @pytest.mark.parametrize("written", ["md", "html"])
@@ -290,7 +291,7 @@ def lies_in(inner: dict[str, Any], outer: dict[str, Any]) -> bool:
 def test_citations_and_merged_tables_exclude_each_other() -> None:
     """As the API says; the answer names the one that isn't there."""
     parsed = read(STOCK, settings={"return_citations": True}, formatting={"merge_tables": True})
-    assert all(block["extra"] is None for block in blocks(parsed))
+    assert all(block["extra"] is None for block in blocks_of(parsed))
     assert parsed.notes == ["settings.return_citations: not together with formatting.merge_tables"]
 
 
@@ -303,7 +304,7 @@ def test_a_searchable_document_is_made(source: Path, tmp_path: Path) -> None:
     made = tmp_path / "made.pdf"
     made.write_bytes(parsed.images["document.pdf"])
     words, found = (
-        {w for b in blocks(p) for w in b["content"].replace("|", " ").split()}
+        {w for b in blocks_of(p) for w in b["content"].replace("|", " ").split()}
         for p in (parsed, read(made))
     )
     assert len(words & found) >= 0.9 * len(words)
@@ -317,7 +318,7 @@ def test_a_merged_table_remembers_its_parts() -> None:
     pages = formatted(
         [first, second], {"formatting": {"merge_tables": True, "table_output_format": "csv"}}
     )
-    (block,) = blocks(Parsed({"chunks": chunks_of(pages, {})}, 2, 0))
+    (block,) = blocks_of(Parsed({"chunks": chunks_of(pages, {})}, 2, 0))
     assert block["content"] == "part\ntin\nwick"
     assert [(p["content"], p["bbox"]["page"]) for p in block["merged_tables"]] == [
         ("part\ntin", 1),

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from parsed_documents import blocks_of
 
 from batcher.reducto.api_types import HOSTED_TYPES, LOCAL_TYPES, types_taken
 from batcher.service.parsing import Parsed, parse
@@ -35,10 +36,6 @@ def read(path: Path, **options: Any) -> Parsed:
     return parse(path, extension=path.suffix[1:], options=options)
 
 
-def blocks(parsed: Parsed) -> list[dict[str, Any]]:
-    return [block for chunk in parsed.result["chunks"] for block in chunk["blocks"]]
-
-
 @pytest.mark.parametrize("name", WORDS)
 def test_each_format_is_really_read(name: str) -> None:
     """The words of the document stand in the content, tables as Markdown."""
@@ -52,7 +49,7 @@ def test_each_format_is_really_read(name: str) -> None:
 def test_every_block_lies_on_its_page(path: Path) -> None:
     """Boxes in shares of the page, pages counted from 1, a type and a confidence for each block."""
     parsed = read(path)
-    for block in blocks(parsed):
+    for block in blocks_of(parsed):
         box = block["bbox"]
         assert 1 <= box["page"] <= parsed.num_pages
         assert 0 <= box["left"] <= box["left"] + box["width"] <= 1.0001
@@ -62,7 +59,7 @@ def test_every_block_lies_on_its_page(path: Path) -> None:
 
 def test_a_scanned_page_says_what_it_is() -> None:
     """With OCR its words are there; without, it is a figure of low confidence, never nothing."""
-    found = blocks(read(EXAMPLES / "documents" / "correspondence" / "delivery-note-scan.pdf"))
+    found = blocks_of(read(EXAMPLES / "documents" / "correspondence" / "delivery-note-scan.pdf"))
     assert found
     assert any(block["content"] for block in found) or {block["confidence"] for block in found} == {
         "low"

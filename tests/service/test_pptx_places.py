@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import parsed_documents
 import pytest
 from marked_pptx import (
     UNREAD,
@@ -25,22 +26,15 @@ from marked_pptx import (
     strict,
     zipped,
 )
+from parsed_documents import blocks_of, typed
 
-from batcher.service.parsing import Parsed, parse
+from batcher.service.parsing import Parsed
 from batcher.service.parsing.pages import DocumentProblem
 
 
 def read(path: Path, content: bytes | dict[str, str], **options: Any) -> Parsed:
-    path.write_bytes(content if isinstance(content, bytes) else zipped(content))
-    return parse(path, extension=path.suffix, options=options)
-
-
-def blocks(parsed: Parsed) -> list[dict[str, Any]]:
-    return [block for chunk in parsed.result["chunks"] for block in chunk["blocks"]]
-
-
-def typed(parsed: Parsed) -> list[tuple[str, str]]:
-    return [(block["type"], block["content"]) for block in blocks(parsed)]
+    made = content if isinstance(content, bytes) else zipped(content)
+    return parsed_documents.read(path, made, **options)
 
 
 def deck(*slides: str, **more: str) -> dict[str, str]:
@@ -61,7 +55,7 @@ def deck(*slides: str, **more: str) -> dict[str, str]:
 
 
 def check_places(parsed: Parsed, places: dict[str, str]) -> None:
-    content = "\n".join(block["content"] for block in blocks(parsed))
+    content = "\n".join(block["content"] for block in blocks_of(parsed))
     found = {
         place: len(re.findall(rf"\b{re.escape(word)}\b", content)) for place, word in places.items()
     }
@@ -162,7 +156,7 @@ def test_blocks_have_their_places_on_the_slide(tmp_path):
     )
     found = {
         block["content"]: [block["bbox"][side] for side in ("left", "top", "width", "height")]
-        for block in blocks(read(tmp_path / "a.pptx", deck(slide(within, turned))))
+        for block in blocks_of(read(tmp_path / "a.pptx", deck(slide(within, turned))))
     }
     assert found["within"] == pytest.approx([0.15, 0.133333, 0.05, 0.133333], abs=1e-5)
     assert found["turned"] == pytest.approx([0.55, 0.466667, 0.1, 0.533333], abs=1e-5)

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import marked_rtf
+import parsed_documents
 import pytest
+from parsed_documents import placed
 
-from batcher.service.parsing import Parsed, parse
+from batcher.service.parsing import Parsed
 from batcher.service.parsing.pages import DocumentProblem, PageBlock
 from batcher.service.parsing.rtf.document import rtf_text
 
@@ -19,17 +21,7 @@ NOT_READ = {
 
 
 def parsed(tmp_path: Path, raw: bytes, extension: str = "rtf") -> Parsed:
-    path = tmp_path / f"a.{extension}"
-    path.write_bytes(raw)
-    return parse(path, extension=extension, options={})
-
-
-def blocks(result: Parsed) -> list[tuple[str, str, int]]:
-    return [
-        (block["type"], block["content"], block["bbox"]["page"])
-        for chunk in result.result["chunks"]
-        for block in chunk["blocks"]
-    ]
+    return parsed_documents.read(tmp_path / f"a.{extension}", raw)
 
 
 def read(raw: str) -> list[tuple[str, str]]:
@@ -43,13 +35,13 @@ def shown(found: Iterable[PageBlock]) -> list[tuple[str, str]]:
 
 def test_every_place_is_read_once(tmp_path: Path) -> None:
     raw, words = marked_rtf.marked()
-    content = "\n".join(content for _, content, _ in blocks(parsed(tmp_path, raw)))
+    content = "\n".join(content for _, content, _ in placed(parsed(tmp_path, raw)))
     assert {place: content.count(word) for place, word in words.items()} == dict.fromkeys(words, 1)
 
 
 def test_what_is_not_shown_is_not_read(tmp_path: Path) -> None:
     raw, _ = marked_rtf.marked()
-    content = "\n".join(content for _, content, _ in blocks(parsed(tmp_path, raw)))
+    content = "\n".join(content for _, content, _ in placed(parsed(tmp_path, raw)))
     assert [one for one in marked_rtf.UNSEEN if marked_rtf.marker(one) in content] == []
 
 
@@ -63,7 +55,7 @@ def test_blocks_have_their_types_and_pages(tmp_path: Path) -> None:
     raw, words = marked_rtf.marked()
     found = {
         place: (kind, page)
-        for kind, content, page in blocks(parsed(tmp_path, raw))
+        for kind, content, page in placed(parsed(tmp_path, raw))
         for place, word in words.items()
         if word in content
     }
@@ -130,12 +122,12 @@ def test_a_file_that_breaks_off_is_read_so_far_and_says_so(tmp_path: Path) -> No
         found = parsed(tmp_path, raw[:kept])
         assert any("breaks off" in note for note in found.notes), kept
     cut = parsed(tmp_path, rb"{\rtf1 body {\footnote note \trowd\cellx9 cell")
-    assert [content for _, content, _ in blocks(cut)] == ["body", "note cell"]
+    assert [content for _, content, _ in placed(cut)] == ["body", "note cell"]
 
 
 def test_lines_before_and_after_it_are_passed_over(tmp_path: Path) -> None:
     found = parsed(tmp_path, b"\xef\xbb\xbfX-Header: 1\r\n{\\rtf1 text}\0\0tail", "doc")
-    assert [content for _, content, _ in blocks(found)] == ["text"]
+    assert [content for _, content, _ in placed(found)] == ["text"]
     assert found.notes == ["what follows the end of the RTF in the file is not read"]
 
 
@@ -150,6 +142,6 @@ def test_groups_without_end_cost_what_lies_in_them(tmp_path: Path) -> None:
     raw = rb"{\rtf1 before " + rb"{\footnote x" * 30_000 + rb"}" * 30_000 + rb" after\par}"
     found = parsed(tmp_path, raw)
     assert "before  after" in {
-        content.replace("before after", "before  after") for _, content, _ in blocks(found)
+        content.replace("before after", "before  after") for _, content, _ in placed(found)
     }
     assert found.notes == ["what lies within more than 10000 groups is not read"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_xlsx_places import read, text_of, types_of
+from parsed_documents import read, text_of, types_of
 
 from batcher.service.parsing import DocumentProblem
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import marked_xls
 import pytest
 from compound_file import write_compound
-from test_xlsx_places import read, text_of, types_of
+from parsed_documents import read, text_of, types_of
 
 CONTENT, WORDS = marked_xls.marked()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import marked_xlsb
 import pytest
 from marked_xlsx import changed
-from test_xlsx_places import read, text_of, types_of
+from parsed_documents import read, text_of, types_of
 
 CONTENT, WORDS = marked_xlsb.marked()
 

@@ -5,32 +5,17 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import marked_xlsx
 import pytest
 from effort import calls_of
 from marked_xlsx import changed
+from parsed_documents import read, text_of, types_of
 
 from batcher.reducto.api_types import ErrorName
-from batcher.service.parsing import DocumentProblem, Parsed, parse
+from batcher.service.parsing import DocumentProblem
 
 CONTENT, WORDS = marked_xlsx.marked()
-
-
-def read(path: Path, content: bytes, **options: Any) -> Parsed:
-    path.write_bytes(content)
-    return parse(path, extension=path.suffix, options=options)
-
-
-def text_of(parsed: Parsed) -> str:
-    return "\n".join(chunk["content"] for chunk in parsed.result["chunks"])
-
-
-def types_of(parsed: Parsed) -> dict[str, str]:
-    """The type of the block of each piece of text."""
-    blocks = [block for chunk in parsed.result["chunks"] for block in chunk["blocks"]]
-    return {block["content"]: block["type"] for block in blocks}
 
 
 @pytest.mark.parametrize("place", WORDS)

@@ -22,12 +22,13 @@ from os import PathLike
 from typing import Any
 
 from batcher import api
-from batcher.api import Batch, OnEvent, Watch, asked, manifest_of, teller
+from batcher.api import OnEvent, Watch, asked, teller
 from batcher.api import cancel_batch as cancel
 from batcher.api import collect_batch as collect
 from batcher.api import plan_batch as plan
 from batcher.api import retry_batch as retry
 from batcher.api import run_batch as run
+from batcher.batches import Batch, manifest_of
 from batcher.core.lifecycle import State
 from batcher.core.summary import Summary
 from batcher.exit_codes import ExitCode, RunEnd

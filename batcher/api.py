@@ -8,17 +8,18 @@ to everybody else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from batcher.batches import Batch, access_of, known_manifest, manifest_of, place_of
 from batcher.core.events import Event
 from batcher.core.lifecycle import VERDICTS, State
 from batcher.core.summary import Summary
-from batcher.errors import BatcherError, ManifestError, Problem
+from batcher.errors import BatcherError
 from batcher.ledger import schema
 from batcher.ledger.ledger import Ledger, Transition
 from batcher.ledger.lock import is_held
@@ -26,7 +27,6 @@ from batcher.ledger.named import Wanted
 from batcher.ledger.queries.run_history import RunRecord
 from batcher.ledger.queries.run_history import run_history as history_of
 from batcher.ledger.reader import Document, LedgerReader
-from batcher.ledger.remembered import remembered
 from batcher.maintenance.candidates import Requeued
 from batcher.maintenance.export import FORMATS, WHAT, Exported
 from batcher.maintenance.export import export as write
@@ -34,14 +34,12 @@ from batcher.maintenance.retry import CLASSES
 from batcher.maintenance.retry import retry as put_back
 from batcher.maintenance.verify import Verified
 from batcher.maintenance.verify import verify as hold_against
-from batcher.manifest.loading import load, of_values
 from batcher.manifest.model import Manifest
 from batcher.runs import running
 from batcher.runs.plan import Plan, make_plan
 from batcher.stages.run_control import RunControl
 from batcher.views.status import status_values
 
-Batch = Manifest | Mapping[str, Any] | str | PathLike[str]
 Watch = Callable[[Ledger], None]
 
 
@@ -173,7 +171,7 @@ def export(
             what=what,
             format=format,
             chunks=chunks,
-            access=_access_of(batch),
+            access=access_of(batch),
         )
 
 
@@ -207,46 +205,7 @@ def run_history(batch: Batch, *, last: int | None = None) -> list[RunRecord]:
         return history_of(connection, under_way=is_held(ledger), last=last)
 
 
-# --- batches --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a batch keeps its ledger and its results."""
-
-    ledger: Path
-    output: Path
-
-
-def manifest_of(batch: Batch, *, sources: bool = True) -> Manifest:
-    """Return the manifest, which is loaded if need be. Raises ManifestError.
-
-    Its sources must exist unless `sources` is false.
-    """
-    if isinstance(batch, Manifest):
-        return batch
-    if isinstance(batch, Mapping):
-        return of_values(batch)
-    path = Path(batch)
-    if path.is_dir():
-        hint = 'name a manifest, or say {"source": {"directory": …}, "output": {"directory": …}}'
-        raise ManifestError(str(path), [Problem("", "this is a directory", hint)])
-    return load(path, sources=sources)
-
-
-def known_manifest(batch: Batch) -> Manifest:
-    """Return the manifest; for an output directory, as much as its ledger remembers."""
-    if _is_output(batch):
-        return remembered(place_of(batch).ledger)
-    return manifest_of(batch, sources=False)
-
-
-def place_of(batch: Batch) -> Place:
-    """Return the place of a batch. Raises ManifestError."""
-    if isinstance(batch, str | PathLike) and _is_output(batch):
-        return Place(Path(batch) / ".batcher" / "ledger.db", Path(batch))
-    output = manifest_of(batch, sources=False).output
-    return Place(output.ledger_path, output.directory)
+# --- runs, as callers ask for them ----------------------------------------------------------------
 
 
 def asked(manifest: Manifest, *, sample: int | None, yes: bool) -> Manifest:
@@ -257,17 +216,6 @@ def asked(manifest: Manifest, *, sample: int | None, yes: bool) -> Manifest:
     if yes:
         limits = replace(limits, pay_again=inf)
     return replace(manifest, limits=limits)
-
-
-def _is_output(batch: Batch) -> bool:
-    return isinstance(batch, str | PathLike) and Path(batch).is_dir()
-
-
-def _access_of(batch: Batch) -> str:
-    try:
-        return known_manifest(batch).output.access
-    except BatcherError:
-        return "owner"
 
 
 def teller(on_event: OnEvent | None) -> Watch | None:

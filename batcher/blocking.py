@@ -14,7 +14,8 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from batcher import api
-from batcher.api import Batch, OnEvent
+from batcher.api import OnEvent
+from batcher.batches import Batch
 from batcher.core.summary import Summary
 from batcher.maintenance.candidates import Requeued
 from batcher.runs.plan import Plan

@@ -14,7 +14,7 @@ ROOT = Path(batcher.__file__).parent
 ORDER = (
     "exit_codes errors doorkeeper common reducto manifest core adapters ledger sources outputs "
     "stages runs maintenance"
-    " views results api aio blocking cli"
+    " views results batches api aio blocking cli"
 ).split()
 INSIDE = {
     "reducto": "api_types public_addresses request_schema error_rules job rate_card page_selection"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from batcher.cli.completion import assignments, endpoints, services
 if TYPE_CHECKING:
     import sqlite3
 
+    from batcher.batches import Place
     from batcher.manifest.model import Manifest
     from batcher.manifest.settings import Setting
 
@@ -132,25 +132,6 @@ def _which(what: Path, key: str) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The paths of a batch."""
-
-    batch: str
-    ledger: Path
-    output: Path
-
-
-def place_of(what: Path) -> Place:
-    """Return the place of a batch, given its manifest or its output directory."""
-    if what.is_dir():
-        return Place(what.absolute().name, what / ".batcher" / "ledger.db", what)
-    from batcher.manifest.loading import load
-
-    manifest = load(what, sources=False)
-    return Place(manifest.batch, manifest.output.ledger_path, manifest.output.directory)
-
-
 def again(what: Path) -> str:
     """Return what to type for the next run."""
     return (
@@ -158,24 +139,6 @@ def again(what: Path) -> str:
         if what.is_dir()
         else f"batcher run {what}"
     )
-
-
-def known_manifest(what: Path) -> Manifest:
-    """Return the manifest at `what`; for an output directory, as much as its ledger remembers."""
-    from batcher.ledger.remembered import remembered
-    from batcher.manifest.loading import load
-
-    return remembered(place_of(what).ledger) if what.is_dir() else load(what, sources=False)
-
-
-def access_of(what: Path) -> str:
-    """Return who may read files written for the batch; "owner" if that isn't known."""
-    from batcher.errors import BatcherError
-
-    try:
-        return known_manifest(what).output.access
-    except BatcherError:
-        return "owner"
 
 
 @contextmanager

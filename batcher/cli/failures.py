@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from batcher.cli.arguments import AS_JSON, WHAT, place_of, reading
+from batcher.batches import place_of
+from batcher.cli.arguments import AS_JSON, WHAT, reading
 from batcher.cli.group import main
 from batcher.cli.maintenance import CLASSES
 from batcher.cli.selecting import STEP, Moment, show_path

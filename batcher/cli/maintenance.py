@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batcher.cli.arguments import AS_JSON, WHAT, Place, again, known_manifest, place_of, reading
+from batcher.batches import Place, known_manifest, place_of
+from batcher.cli.arguments import AS_JSON, WHAT, again, reading
 from batcher.cli.group import main
 from batcher.cli.selecting import FROM_FILE, PATHS, STEP, wanted_of
 from batcher.cli.terminal_run import Verbosity, complete, conduct, tell

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from batcher.cli.arguments import PATH, WHAT, access_of, place_of, reading
+from batcher.batches import access_of, place_of
+from batcher.cli.arguments import PATH, WHAT, reading
 from batcher.cli.group import main
 from batcher.exit_codes import ExitCode
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import click
 from click.core import ParameterSource
 
+from batcher.batches import Place, known_manifest, place_of
 from batcher.cli.arguments import (
     AS_JSON,
     COLOUR,
@@ -24,10 +25,7 @@ from batcher.cli.arguments import (
     PATH,
     SERVICE,
     WHAT,
-    Place,
-    known_manifest,
     manifest_of,
-    place_of,
     reading,
 )
 from batcher.cli.flags import CommandWithPatterns, manifest_flags, settings_of

@@ -147,13 +147,9 @@ class CollectRun:
             ledger, control, makers, closing=closing_for(manifest, ledger, store)
         )
         self.recovery = Recovery(
-            ledger,
-            self.client,
-            self.rate_limits,
-            control,
+            context,
             account=account_of(manifest, reached),
             settle=settle_of(manifest),
-            clock=clock,
             submits=self.submits,
             endpoints={job.name: job.endpoint for job in manifest.jobs},
         )

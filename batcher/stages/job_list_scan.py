@@ -7,11 +7,10 @@ compares; `recovery` decides what follows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from batcher.adapters.rate_limits import RateLimiter
 from batcher.core.absence import RETENTION_MARGIN
 from batcher.core.account import Account
 from batcher.core.duplicate_jobs import (
@@ -24,10 +23,10 @@ from batcher.core.duplicate_jobs import (
     preference,
 )
 from batcher.errors import ServiceError, Unauthorised
-from batcher.ledger.ledger import Ledger, Unknown
+from batcher.ledger.ledger import Unknown
 from batcher.ledger.queries.rows import Holder
 from batcher.reducto.api_types import JobRow, JobsPage
-from batcher.reducto.client import Api
+from batcher.stages.context import StageContext
 from batcher.stages.job_list import TRIES_OF_PAGE, EndlessListing, pages
 
 # seconds that one page may take, including the wait for its turn: Retry-After may be hours
@@ -99,21 +98,14 @@ class JobListReader:
     """
 
     def __init__(
-        self,
-        ledger: Ledger,
-        client: Api,
-        lane: RateLimiter,
-        *,
-        account: Account,
-        endpoints: Mapping[str, str],
-        clock: Callable[[], float],
+        self, context: StageContext, *, account: Account, endpoints: Mapping[str, str]
     ) -> None:
-        self._ledger = ledger
-        self._client = client
-        self._lane = lane
+        self._ledger = context.ledger
+        self._client = context.client
+        self._lane = context.rate_limits.list
         self._account = account
         self._endpoints = endpoints
-        self._clock = clock
+        self._clock = context.clock
 
     async def through(self, unknown: Sequence[Unknown]) -> JobListScan:
         """Read the list to its end, or as far as possible. Raises only Unauthorised."""

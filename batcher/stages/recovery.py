@@ -12,7 +12,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from batcher.adapters.rate_limits import RateLimits
 from batcher.core import absence, events
 from batcher.core.absence import LISTING, Action, Decision
 from batcher.core.account import Account
@@ -27,12 +26,11 @@ from batcher.errors import (
     Unauthorised,
 )
 from batcher.exit_codes import ExitCode
-from batcher.ledger.ledger import Ledger, Unknown
-from batcher.reducto.client import Api
+from batcher.ledger.ledger import Unknown
 from batcher.stages.boundary import Boundary
 from batcher.stages.capability_checks import prove_fence
+from batcher.stages.context import StageContext
 from batcher.stages.job_list_scan import JobListReader, JobListScan
-from batcher.stages.run_control import RunControl
 
 UNDER_WAY: Final = (State.SENDING, State.WAITING, State.READY)
 TO_SUBMIT: Final = (State.QUEUED, State.UPLOADED)
@@ -43,36 +41,25 @@ Judge = Callable[[Unknown, JobListScan], Awaitable[object]]
 class Recovery:
     def __init__(
         self,
-        ledger: Ledger,
-        client: Api,
-        rate_limits: RateLimits,
-        control: RunControl,
+        context: StageContext,
         *,
         account: Account,
         settle: float,
-        clock: Callable[[], float],
         submits: bool = True,
         endpoints: Mapping[str, str] | None = None,
     ) -> None:
         """`submits` says whether this run submits anything; `endpoints` are by job name."""
-        self._ledger = ledger
-        self._client = client
-        self._rate_limits = rate_limits
-        self._control = control
+        self._ledger = context.ledger
+        self._client = context.client
+        self._rate_limits = context.rate_limits
+        self._control = context.control
         self._account = account
         self._settle = settle
-        self._clock = clock
+        self._clock = context.clock
         self._submits = submits
         self._endpoints = endpoints or {}
-        self._boundary = Boundary(control, "looking for lost submissions")
-        self._look = JobListReader(
-            ledger,
-            client,
-            rate_limits.list,
-            account=account,
-            endpoints=self._endpoints,
-            clock=clock,
-        )
+        self._boundary = Boundary(context.control, "looking for lost submissions")
+        self._look = JobListReader(context, account=account, endpoints=self._endpoints)
         self._has_looked_for_held = False
         # By nonce, in the event loop's time.
         self._looked_since: dict[str, float] = {}

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from contexts import context_of
 from virtual import run_virtually
 
-from batcher.adapters.rate_limits import RateLimits
 from batcher.core import events
 from batcher.core.absence import FENCE, LISTING
 from batcher.core.account import Account
@@ -19,7 +19,6 @@ from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger, memory_ledger
 from batcher.reducto.fake_client import FakeClient, FakeService
 from batcher.stages.recovery import Recovery
-from batcher.stages.run_control import RunControl
 
 SETTLE = 60.0
 HOUR = 3600.0
@@ -52,13 +51,9 @@ class Case:
     async def recover(self, client: FakeClient) -> None:
         """Returns once nothing is unknown any more, or after three hours."""
         recovery = Recovery(
-            self.ledger,
-            client,
-            RateLimits(),
-            RunControl(),
+            context_of(self.ledger, client),
             account=Account("twin", "none", RETENTION),
             settle=SETTLE,
-            clock=self.ledger.clock,
         )
         running = asyncio.create_task(recovery.run())
         until = asyncio.get_running_loop().time() + 3 * HOUR

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from contexts import context_of
 from virtual import run_virtually, unhurried
 
-from batcher.adapters.rate_limits import RateLimiter
+from batcher.adapters.rate_limits import RateLimiter, RateLimits
 from batcher.core import events
 from batcher.core.account import Account
 from batcher.errors import BadReply, Busy, ServiceError, Unauthorised
@@ -176,10 +177,12 @@ def nonce_of(document: int) -> str:
 def look(
     ledger: Ledger, client: FakeClient, *, lane: RateLimiter | None = None, endpoints: Any = None
 ) -> Coroutine[Any, Any, JobListScan]:
-    means = (ledger, client, lane or unhurried().list)
+    limits = unhurried() if lane is None else RateLimits(list=lane)
     told = {"parse": "parse"} if endpoints is None else endpoints
     looking = JobListReader(
-        *means, account=Account("twin", "none", 43_200.0), endpoints=told, clock=ledger.clock
+        context_of(ledger, client, rate_limits=limits),
+        account=Account("twin", "none", 43_200.0),
+        endpoints=told,
     )
     return looking.through(ledger.audit.unknown())
 

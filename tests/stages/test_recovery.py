@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from contexts import context_of
 from house import House
 from virtual import run_virtually, unhurried
 
@@ -24,7 +25,6 @@ from batcher.ledger.ledger import Ledger, memory_ledger
 from batcher.reducto import api_types, responses
 from batcher.reducto.fake_client import FakeClient, FakeJob, FakeService
 from batcher.stages.recovery import Recovery
-from batcher.stages.run_control import RunControl
 
 SETTLE = 60.0
 LAG = 50.0
@@ -1007,13 +1007,9 @@ def _config(nonce: str) -> str:
 
 def _recovery(ledger: Ledger, client: FakeClient, **more: Any) -> Recovery:
     return Recovery(
-        ledger,
-        client,
-        unhurried(),
-        RunControl(),
+        context_of(ledger, client, rate_limits=unhurried()),
         account=Account("twin", "none", 43_200.0),
         settle=SETTLE,
-        clock=ledger.clock,
         **{"endpoints": {"parse": "parse"}, **more},
     )
 

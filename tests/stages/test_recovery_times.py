@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from contexts import context_of
 from test_job_list_scan import Rows, accepted, lost, nonce_of, row, with_ledger
 from virtual import unhurried
 
@@ -81,8 +82,8 @@ def recovery(
     ledger: Ledger, client: Service, control: RunControl | None = None, **more: Any
 ) -> Recovery:
     facts = {"settle": SETTLE, "endpoints": {"parse": "parse"}, **more}
-    means = (ledger, client, unhurried(), control or RunControl())
-    return Recovery(*means, account=Account("twin", "none", RETENTION), clock=ledger.clock, **facts)
+    context = context_of(ledger, client, rate_limits=unhurried(), control=control or RunControl())
+    return Recovery(context, account=Account("twin", "none", RETENTION), **facts)
 
 
 async def goes_on(

@@ -32,12 +32,12 @@ from batcher.runs.end_of_run import Documents, has_ended
 from batcher.runs.preflight import Clock, Connection
 from batcher.runs.wiring import (
     account_of,
-    assignment_of,
     cleaner_of,
     concurrency_of,
     rate_limits_of,
     schedule_of,
     settle_of,
+    template_of,
 )
 from batcher.sources.left_out import LeftOut
 from batcher.sources.passwords import Passwords
@@ -62,7 +62,7 @@ from batcher.stages.run_control import RunControl
 from batcher.stages.scanner import Scanner
 from batcher.stages.sink import Sink
 from batcher.stages.stage import Outstanding, Stage
-from batcher.stages.submitter import Submitter
+from batcher.stages.submitter import SubmissionRules, Submitter
 from batcher.stages.time_limit import TimeLimit
 
 # seconds between two checks for the end of a run: a stage doesn't report that it has finished its
@@ -106,7 +106,7 @@ class CollectRun:
         self.rate_limits = rate_limits or rate_limits_of(manifest)
         self.jobs = JobTracker()
         self._clock = clock
-        context = StageContext(
+        context = self.context = StageContext(
             ledger=ledger,
             client=self.client,
             rate_limits=self.rate_limits,
@@ -135,11 +135,9 @@ class CollectRun:
         )
         self.fetcher = Fetcher(context, schedule, self.sink, self.concurrency, rules)
         self.deadline_monitor = DeadlineMonitor(
-            ledger,
-            control,
+            context,
             self.poller,
             retention=manifest.service.result_retention,
-            clock=clock,
             wall=clock.wall if isinstance(clock, SteadyClock) else clock,
         )
         makers = makers_for(manifest, ledger, store, self.client, control, asked=self.submits)
@@ -372,39 +370,29 @@ class Run(CollectRun):
 
     def __init__(self, means: RunContext) -> None:
         super().__init__(means)
-        manifest, ledger, _, reached, control, clock, rng, _, callback = means
+        manifest, ledger, _, reached, control, clock, _, _, callback = means
         self._is_sample = manifest.limits.is_sample
         self._mirror = manifest.output.mirror
         self.time_limit = TimeLimit(manifest.limits, control, clock=clock)
         self.consent = Consent(ledger, control, unasked=unasked(manifest))
         self.scanner = Scanner(ledger, manifest, self.consent, clock=clock, tell=control.warn)
         self.chain = Chain(ledger, self.scanner.done) if len(manifest.jobs) > 1 else None
-        assignments = {
-            job.name: assignment_of(manifest, job, reached, callback) for job in manifest.jobs
-        }
         self.passwords = Passwords(manifest.sources, where=manifest.where)
         inputs = InputResolver(
-            ledger,
+            self.context,
             self.passwords,
             account=account_of(manifest, reached),
             parts=manifest.output.directory / ".batcher" / "parts",
             ignored={str(source.listing): source.ignore for source in manifest.sources},
-            clock=clock,
         )
-        self.submitter = Submitter(
-            ledger,
-            self.client,
-            self.rate_limits,
-            control,
-            self.jobs,
-            assignments,
-            inputs,
-            self.concurrency,
-            most=manifest.limits.max_documents,
+        rules = SubmissionRules(
+            templates={
+                job.name: template_of(manifest, job, reached, callback) for job in manifest.jobs
+            },
             policy=with_changes(manifest.retry),
-            clock=clock,
-            rng=rng,
+            most=manifest.limits.max_documents,
         )
+        self.submitter = Submitter(self.context, inputs, self.concurrency, rules)
 
     async def to_its_end(self) -> None:
         if self._mirror:

@@ -97,7 +97,7 @@ def settle_of(manifest: Manifest) -> float:
     return LOCAL_SETTLE if manifest.service.is_local else HOSTED_SETTLE
 
 
-def assignment_of(
+def template_of(
     manifest: Manifest, job: Job, reached: Connection, callback: Callback | None
 ) -> JobTemplate:
     return JobTemplate(

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from typing import Final
 
 from batcher.common.formatting import format_duration
-from batcher.ledger.ledger import Ledger
+from batcher.stages.context import StageContext
 from batcher.stages.poller import Poller
-from batcher.stages.run_control import RunControl
 
 GLANCE: Final = 60.0  # seconds between two checks
 MARKS: Final = (1.0, 0.9, 0.75, 0.5)  # shares of the retention after which it warns
@@ -24,19 +23,17 @@ ASLEEP: Final = 30.0
 class DeadlineMonitor:
     def __init__(
         self,
-        ledger: Ledger,
-        control: RunControl,
+        context: StageContext,
         poller: Poller,
         *,
         retention: float,
-        clock: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
-        self._ledger = ledger
-        self._control = control
+        self._ledger = context.ledger
+        self._control = context.control
         self._poller = poller
         self._retention = retention
-        self._clock = clock
+        self._clock = context.clock
         self._wall = wall  # the machine's clock, which people can set; `clock` doesn't follow it
         self._set_by = 0.0
         self._told = 0.0  # the highest mark reported so far

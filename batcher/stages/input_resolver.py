@@ -7,7 +7,7 @@ nothing to the service.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,13 +17,14 @@ from batcher.core.account import Account
 from batcher.core.inflight import LAPSES
 from batcher.core.lifecycle import State
 from batcher.errors import DocumentLocked, SourceChangedError, SourceError, SourceGoneError
-from batcher.ledger.ledger import Due, Ledger
+from batcher.ledger.ledger import Due
 from batcher.reducto.error_rules import ErrorClass
 from batcher.reducto.inputs import Address, Input, UpstreamJob, address
 from batcher.sources import directory, listing, object_store
 from batcher.sources.listing import ROW
 from batcher.sources.object_store import SIGNED, Fetched
 from batcher.sources.passwords import Passwords
+from batcher.stages.context import StageContext
 
 # bytes up to which a file is read at once rather than streamed: those of all documents in hand are
 # in memory
@@ -50,21 +51,20 @@ Content = bytes | Path | Fetched | Named | SourceError
 class InputResolver:
     def __init__(
         self,
-        ledger: Ledger,
+        context: StageContext,
         passwords: Passwords,
         *,
         account: Account,
         parts: Path,
         ignored: Mapping[str, Collection[str]],
-        clock: Callable[[], float],
     ) -> None:
-        self._ledger = ledger
+        self._ledger = context.ledger
         self._passwords = passwords
         self._account = account
         self._left = LEFT * account.retention
         self._parts = parts  # where large objects are kept until they are uploaded
         self._ignored = ignored  # URL parameters that don't distinguish addresses, by listing
-        self._clock = clock
+        self._clock = context.clock
 
     async def of(self, due: Sequence[Due]) -> list[tuple[Due, Content]]:
         """Return the content of each document, all read in one thread.

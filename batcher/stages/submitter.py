@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from batcher.adapters.rate_limits import WORTH_A_WORD, RateLimits
+from batcher.adapters.rate_limits import WORTH_A_WORD
 from batcher.common.names import extension_of, identity
 from batcher.core import events, sending
 from batcher.core.account import Account
@@ -44,11 +43,10 @@ from batcher.errors import (
     Unreachable,
 )
 from batcher.exit_codes import ExitCode
-from batcher.ledger.ledger import Due, Ledger
+from batcher.ledger.ledger import Due
 from batcher.manifest.password_rules import opening
 from batcher.reducto.address_lists import documents_in
 from batcher.reducto.api_types import METADATA_KEY
-from batcher.reducto.client import Api
 from batcher.reducto.error_rules import ErrorClass
 from batcher.reducto.inputs import Input, Upload, UpstreamJob
 from batcher.reducto.job import Job
@@ -58,6 +56,7 @@ from batcher.reducto.webhook_signature import token
 from batcher.sources.object_store import Fetched
 from batcher.sources.page_count import UNCOUNTED, measure
 from batcher.stages.boundary import INTERNAL, Boundary
+from batcher.stages.context import StageContext
 from batcher.stages.input_resolver import (
     Content,
     InputResolver,
@@ -66,8 +65,6 @@ from batcher.stages.input_resolver import (
     path,
     source_verdict,
 )
-from batcher.stages.job_tracker import JobTracker
-from batcher.stages.run_control import RunControl
 
 IDLE = 15.0  # seconds between two checks for due documents when nothing changes
 _NOT_ACCEPTED = (events.RefusedForNow, events.Rejected, events.UploadLapsed)
@@ -93,36 +90,40 @@ class JobTemplate:
     token_key: bytes | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionRules:
+    """What the manifest says about submissions.
+
+    `templates` are by job name. `policy` says when a refused submission is tried again, and `most`
+    how many documents the run may submit; None for all.
+    """
+
+    templates: Mapping[str, JobTemplate]
+    policy: Policy
+    most: int | None
+
+
 class Submitter:
     def __init__(
         self,
-        ledger: Ledger,
-        client: Api,
-        rate_limits: RateLimits,
-        control: RunControl,
-        jobs: JobTracker,
-        assignments: Mapping[str, JobTemplate],
+        context: StageContext,
         inputs: InputResolver,
         concurrency: ConcurrencyLimit,
-        *,
-        most: int | None,
-        policy: Policy,
-        clock: Callable[[], float],
-        rng: random.Random,
+        rules: SubmissionRules,
     ) -> None:
-        self._ledger = ledger
-        self._client = client
-        self._rate_limits = rate_limits
-        self._control = control
-        self._jobs = jobs
-        self._assignments = assignments  # by job name
+        self._ledger = context.ledger
+        self._client = context.client
+        self._rate_limits = context.rate_limits
+        self._control = context.control
+        self._jobs = context.jobs
+        self._clock = context.clock
+        self._rng = context.rng
         self._inputs = inputs
-        self._patience = max(assignment.patience for assignment in assignments.values())
         self._concurrency = concurrency
-        self._allowance = Allowance(most)
-        self._policy = policy
-        self._clock = clock
-        self._rng = rng
+        self._templates = rules.templates
+        self._patience = max(template.patience for template in rules.templates.values())
+        self._allowance = Allowance(rules.most)
+        self._policy = rules.policy
         self._in_hand: set[int] = set()
         self._posting = 0  # how many of those have sent their POST or are about to
         self._ahead: set[int] = set()  # which of those are only being uploaded for now
@@ -132,7 +133,7 @@ class Submitter:
         # documents that wait for the bill of another one of their type, and which one that is
         self._parked: dict[int, int] = {}
         self._lapsed: Counter[int] = Counter()
-        self._boundary = Boundary(control, "submitting")
+        self._boundary = Boundary(context.control, "submitting")
         self._rest_told_until = 0.0
         self._silent_since: float | None = None  # the first failure since the service last answered
 
@@ -221,7 +222,7 @@ class Submitter:
         """
         self._too_large[due.id] = str(error)
         await self._ledger.record(events.Postponed(due.id, str(error), self._clock(), due.tries))
-        least = min(assignment.rate.reserve(Measure()) for assignment in self._assignments.values())
+        least = min(template.rate.reserve(Measure()) for template in self._templates.values())
         if not isinstance(self._mode, sending.Freely) or self._parked:
             return  # documents that wait for bills may still fit
         passed_over = len(self._too_large)
@@ -442,7 +443,7 @@ class Submitter:
 
     async def _submit(self, due: Due, named: Named, *before: events.Event) -> None:
         nonce = f"{self._rng.getrandbits(96):024x}"
-        job = self._assignments[due.job]
+        job = self._templates[due.job]
         claim = await self._claim(due, chained=isinstance(named.input, UpstreamJob))
         call = self._call(due, named, nonce)
         account = job.account
@@ -464,7 +465,7 @@ class Submitter:
 
     async def _claim(self, due: Due, *, chained: bool) -> Reservation:
         """Return the reservation of a document's cost; the ledger checks it against the limits."""
-        job = self._assignments[due.job]
+        job = self._templates[due.job]
         rate = job.chained_rate if chained else job.rate
         documents = 1 if chained else documents_in(due.content)
         size = Measure(documents)
@@ -526,7 +527,7 @@ class Submitter:
 
     def _call(self, due: Due, named: Named, nonce: str) -> Call:
         """Build the request before the attempt is recorded: if this fails, nothing was sent."""
-        job = self._assignments[due.job]
+        job = self._templates[due.job]
         options = _options(due, job)
         if named.password is not None:
             options = merged(options, opening(job.endpoint, named.password))
@@ -557,7 +558,7 @@ class Submitter:
         The result is kept from some moment between the request and its answer; the earlier one
         counts, since the machine may sleep in between.
         """
-        deadline_at = self._clock() + self._assignments[due.job].account.retention
+        deadline_at = self._clock() + self._templates[due.job].account.retention
         try:
             job_id = await call()
         except Refused as error:

@@ -78,7 +78,7 @@ def _sends_before_it_is_on_record() -> list[Patch]:
     async def late(self: Submitter, due: Any, named: Any, *before: events.Event) -> None:
         nonce = f"{self._rng.getrandbits(96):024x}"
         event = await self._post(due, named.input, self._call(due, named, nonce))
-        account = self._assignments[due.job].account
+        account = self._templates[due.job].account
         sending = events.Sending(due.id, nonce, account.service, account.key_fingerprint, 1.0)
         await self._ledger.record(*before, sending)
         await self._ledger.record(event)

@@ -166,7 +166,7 @@ def _submits_without_a_trace() -> list[Patch]:
     async def late(self: Submitter, due: Any, named: Any, *before: events.Event) -> None:
         nonce = f"{self._rng.getrandbits(96):024x}"
         event = await self._post(due, named.input, self._call(due, named, nonce))
-        job = self._assignments[due.job]
+        job = self._templates[due.job]
         account = job.account
         sending = events.Sending(due.id, nonce, account.service, account.key_fingerprint, 1.0)
         await record(self._ledger, *before, sending)

@@ -45,10 +45,9 @@ async def told(*changes: tuple[str, float]) -> list[str]:
         events.Accepted(1, "job-1", time.clock() + 10_000.0),
     )
     client = FakeClient(FakeService(time.clock))
-    poller = Poller(context_of(ledger, client, control=control, jobs=jobs), PollSchedule())
-    deadline_monitor = DeadlineMonitor(
-        ledger, control, poller, retention=10_000.0, clock=time.clock, wall=time.wall
-    )
+    context = context_of(ledger, client, control=control, jobs=jobs)
+    poller = Poller(context, PollSchedule())
+    deadline_monitor = DeadlineMonitor(context, poller, retention=10_000.0, wall=time.wall)
     running = asyncio.create_task(deadline_monitor.run())
     for name, span in changes:
         await asyncio.sleep(90.0)

@@ -22,10 +22,11 @@ from batcher.service.background_tasks import Errands
 from batcher.service.endpoints import Endpoints
 from batcher.service.fault_middleware import disturb
 from batcher.service.faults import Chaos
+from batcher.service.job_runner import LiveJob
 from batcher.service.jobs import Clock, JobLane, Jobs, described, detailed, listed, parse_cursor
 from batcher.service.parameters import address_of, flag, number
 from batcher.service.portal import Portal
-from batcher.service.queue import LiveJob, Queue
+from batcher.service.queue import Queue
 from batcher.service.requests import accept, lane_of, read_request, waits
 from batcher.service.results import Results
 from batcher.service.uploading import UploadEndpoints

@@ -31,12 +31,13 @@ from batcher.service.faults import Chaos, Fault
 from batcher.service.fetching import DocumentFetcher
 from batcher.service.folder import DATABASE, held
 from batcher.service.inputs import InputReader
+from batcher.service.job_runner import JOB_SECONDS, JobRunner
 from batcher.service.jobs import Clock, Jobs
 from batcher.service.llm import Model, ModelClient
 from batcher.service.middleware import LOOPBACK
 from batcher.service.protocol import Protocol
 from batcher.service.public_addresses import Reach, checked_connector
-from batcher.service.queue import JOB_SECONDS, Queue
+from batcher.service.queue import Queue
 from batcher.service.results import Results
 from batcher.service.tasks import Tools
 from batcher.service.uploads import Uploads
@@ -144,16 +145,19 @@ def _open_rooms(
             pauses=options.pauses,
         )
         ask = ModelClient(session, options.model).ask if options.model else None
-        queue = Queue(
-            jobs,
+        runner = JobRunner(
             inputs,
             results,
+            chaos=chaos,
+            tools=Tools(str(options.pipelines or ""), model=ask is not None),
+            seconds=options.job_seconds,
+        )
+        queue = Queue(
+            jobs,
+            runner,
             make_worker=lambda: Worker(parser=options.parser, ask=ask),
             chaos=chaos,
             on_end=webhooks.announce,
-            job_seconds=options.job_seconds,
-            capacity=options.capacity,
-            tools=Tools(str(options.pipelines or ""), model=ask is not None),
         )
         queue.restore(jobs.unfinished())
         yield Components(
@@ -230,7 +234,7 @@ async def _background(rooms: Components, options: LocalOptions) -> AsyncIterator
     group = asyncio.TaskGroup()
     await group.__aenter__()
     tasks = [
-        group.create_task(rooms.queue.work(options.workers)),
+        group.create_task(rooms.queue.work(options.workers, capacity=options.capacity)),
         group.create_task(rooms.errands.run()),
         group.create_task(_sweep_forever(rooms, min(SWEEP, options.retention))),
     ]

@@ -11,90 +11,49 @@ import contextlib
 import itertools
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
-
-import msgspec
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
 
 from batcher.reducto.api_types import ErrorName, JobStatus
 from batcher.service.answers import ApiError
-from batcher.service.faults import Chaos, transient_failure
-from batcher.service.inputs import InputReader
+from batcher.service.faults import Chaos
+from batcher.service.job_runner import JobRunner, LiveJob
 from batcher.service.jobs import Done, Failure, Jobs, StoredJob
-from batcher.service.requests import asked_of
-from batcher.service.results import Results
-from batcher.service.tasks import Report, Task, TaskInput, Tools
+from batcher.service.tasks import Report
 from batcher.service.workers import Worker
 
-JOB_SECONDS: Final = 900.0  # processor time one document may take
-# Wall-clock time allowed, in multiples of the processor time. Work without end is stopped by the
-# limit of processor time; this one only catches processes that wait.
-BY_THE_CLOCK: Final = 1.5
 LONGEST: Final = 200_000  # jobs; each costs about a kilobyte of memory here
 # Seconds, for the header Retry-After of a full queue.
 RETRY_AFTER: Final = 30
-FORGOTTEN: Final = "The service was restarted, and keeps no document's password: send it again"
 CANCELLING: Final = 2.0  # seconds a call of `cancel` waits for the job to end
 DISK_PAUSE: Final = 2.0  # seconds before the end of a job that couldn't be written is tried again
-PROGRESS: Final[Mapping[str, float | None]] = {
-    "Pending": None,
-    "InProgress": 0.1,
-    "Completing": 0.9,
-}
-
 End = Callable[[], Awaitable[None]]
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class LiveJob:
-    """A job that has not ended. `ended` is set when its end is durable."""
-
-    job: StoredJob
-    status: JobStatus = JobStatus.PENDING
-    worker: Worker | None = None
-    cancelled: bool = False
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def progress(self) -> float | None:
-        """The fraction done, as the API shows it."""
-        return PROGRESS[self.status]
-
-
 class Queue:
     """Runs jobs. `work` runs until cancelled; call everything else on the same event loop.
 
-    `capacity` limits how many jobs are started per second; `job_seconds` is the processor time of
-    each.
+    `on_end` is called for each job once its end is durable.
     """
 
     def __init__(
         self,
         jobs: Jobs,
-        inputs: InputReader,
-        results: Results,
+        runner: JobRunner,
         *,
         make_worker: Callable[[], Worker],
         chaos: Chaos,
         on_end: Callable[[StoredJob, JobStatus], None],
-        job_seconds: float = JOB_SECONDS,
-        capacity: float | None = None,
-        tools: Tools,
     ) -> None:
         self._jobs = jobs
-        self._inputs = inputs
-        self._results = results
+        self._runner = runner
         self._make_worker = make_worker
         self._chaos = chaos
         self._on_end = on_end
-        self._job_seconds = job_seconds
-        # seconds from the start of one job to the next
-        self._between = 1 / capacity if capacity else 0.0
+        self._between = 0.0  # seconds from the start of one job to the next
         self._next_at = 0.0
-        self._tools = tools
         self._order = itertools.count()
         self._waiting: asyncio.PriorityQueue[tuple[int, int, LiveJob]] = asyncio.PriorityQueue()
         self._live: dict[str, LiveJob] = {}
@@ -147,9 +106,13 @@ class Queue:
         elif live.status is JobStatus.PENDING:
             await self._record(live, JobStatus.CANCELLED, lambda: self._jobs.cancel(job_id))
 
-    async def work(self, workers: int) -> None:
-        """Run jobs on this many workers until cancelled."""
+    async def work(self, workers: int, *, capacity: float | None = None) -> None:
+        """Run jobs on this many workers until cancelled.
+
+        `capacity` limits how many are started per second.
+        """
         self._workers = workers
+        self._between = 1 / capacity if capacity else 0.0
         async with asyncio.TaskGroup() as group:
             for _ in range(workers):
                 group.create_task(self._serve(self._make_worker()))
@@ -206,7 +169,7 @@ class Queue:
     async def _run(self, live: LiveJob, worker: Worker) -> None:
         live.status = JobStatus.IN_PROGRESS
         live.worker = worker
-        report = await self._safely_reported(live, worker)
+        report = await self._runner.run(live, worker, self._share_of_cores)
         live.worker = None
         if live.cancelled and report.name:
             await self._record(
@@ -216,92 +179,6 @@ class Queue:
         live.status = JobStatus.COMPLETING
         status = JobStatus.FAILED if report.name else JobStatus.COMPLETED
         await self._record(live, status, lambda: self._conclude(live.job.job_id, report))
-
-    async def _safely_reported(self, live: LiveJob, worker: Worker) -> Report:
-        """Report an unexpected exception as this job's failure, and replace the worker."""
-        try:
-            return await self._report(live, worker)
-        except Exception as bug:
-            log.exception("job %s", live.job.job_id)
-            await worker.close()
-            message = f"The service made a mistake; see its log: {type(bug).__name__}"
-            return Report(name=ErrorName.INTERNAL_INVARIANT_VIOLATION, code=500, message=message)
-
-    async def _report(self, live: LiveJob, worker: Worker) -> Report:
-        job = live.job
-        if self._chaos.hits("fail-transient", job.job_id):
-            self._chaos.record("fail-transient", job.job_id)
-            return Report(
-                name=transient_failure(job.job_id), code=500, message="Ordered by --chaos"
-            )
-        if not job.request:
-            return Report(name=ErrorName.JOB_STATE_ERROR, code=500, message=FORGOTTEN)
-        request = asked_of(job, job.request)
-        try:
-            async with self._inputs.opened(request, job.type) as sources:
-                return await self._perform(live, worker, self._task(job, request, sources))
-        except ApiError as refusal:
-            return Report(name=refusal.name, code=refusal.code, message=refusal.message)
-
-    async def _perform(self, live: LiveJob, worker: Worker, task: Task) -> Report:
-        if live.cancelled:  # cancelled while its document was being downloaded
-            return Report(name=ErrorName.JOB_CANCELLED)
-        limit, overrun = self._patience(task.request)
-        report = await worker.perform(
-            task,
-            seconds=limit,
-            on_stage=lambda stage: _advance(live, stage),
-            cores=self._share_of_cores,
-        )
-        if report.name == ErrorName.SUBPROCESS_CRASHED and not live.cancelled:
-            report = await self._tried_again(live, worker, task, limit)
-        return (
-            msgspec.structs.replace(report, name=overrun)
-            if report.name == ErrorName.TIMEOUT
-            else report
-        )
-
-    async def _tried_again(self, live: LiveJob, worker: Worker, task: Task, limit: float) -> Report:
-        """Try once more after a worker died.
-
-        The first death may have an outside cause. A second one is caused by the document, and would
-        happen every time.
-        """
-        live.status = JobStatus.IN_PROGRESS
-        report = await worker.perform(
-            task,
-            seconds=limit,
-            on_stage=lambda stage: _advance(live, stage),
-            cores=self._share_of_cores,
-        )
-        if report.name != ErrorName.SUBPROCESS_CRASHED:
-            return report
-        message = f"Two processes died while they were reading the document. {report.message}"
-        return Report(name=ErrorName.DOCUMENT_CORRUPT, code=415, message=message)
-
-    def _task(self, job: StoredJob, request: dict[str, Any], sources: list[TaskInput]) -> Task:
-        return Task(
-            job_id=job.job_id,
-            type=job.type,
-            request=request,
-            sources=sources,
-            result=str(self._results.path(job.job_id)),
-            attachments=str(self._results.attachments(job.job_id)),
-            token=job.token,
-            seconds=int(self._job_seconds),
-            tools=self._tools,
-        )
-
-    def _patience(self, request: Mapping[str, Any]) -> tuple[float, ErrorName]:
-        """Return the seconds allowed and the error for exceeding them.
-
-        The caller's `settings.timeout` counts if it is shorter than the service's own limit.
-        """
-        parsing = request.get("parsing") or request
-        wanted = (parsing.get("settings") or {}).get("timeout")
-        if wanted is None or wanted >= self._job_seconds:
-            return self._job_seconds * BY_THE_CLOCK, ErrorName.TIMEOUT
-        return wanted, ErrorName.CUSTOMER_TIMEOUT
 
     async def _conclude(self, job_id: str, report: Report) -> None:
         if report.name:
@@ -333,8 +210,3 @@ class Queue:
                     refusal,
                 )
                 await asyncio.sleep(DISK_PAUSE)
-
-
-def _advance(live: LiveJob, stage: str) -> None:
-    if not live.cancelled:
-        live.status = JobStatus(stage)

@@ -89,7 +89,7 @@ async def test_a_greedy_document_hits_the_limits_of_its_process(
     """Memory and processor time are bounded by the system, whatever the parser does: it is too
     large, and says so.
     """
-    monkeypatch.setattr("batcher.service.queue.BY_THE_CLOCK", 20)
+    monkeypatch.setattr("batcher.service.job_runner.BY_THE_CLOCK", 20)
     options = LocalOptions(tmp_path / "service", workers=1, parser=PARSER, job_seconds=3)
     async with LocalService(options, key="secret") as service:
         _, answer = await Client(session, service).parsed(words.encode())

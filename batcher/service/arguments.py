@@ -220,7 +220,7 @@ def _endpoints(addresses: tuple[str, ...], variable: str) -> list[Any]:
     if not addresses:
         return []
     from batcher.service.endpoints import Endpoint
-    from batcher.service.webhooks import is_secret
+    from batcher.service.webhook_sender import is_secret
 
     secret = os.environ.get(variable, "")
     if not is_secret(secret):

@@ -41,6 +41,7 @@ from batcher.service.queue import Queue
 from batcher.service.results import Results
 from batcher.service.tasks import Tools
 from batcher.service.uploads import Uploads
+from batcher.service.webhook_sender import WebhookSender
 from batcher.service.webhooks import Pauses, Webhooks
 from batcher.service.workers import PARSER, Worker
 
@@ -134,16 +135,10 @@ def _open_rooms(
         )
         errands = Errands()
         endpoints = Endpoints(database, options.webhooks, clock=options.clock)
-        webhooks = Webhooks(
-            session,
-            checked,
-            errands,
-            reach=_reach_of_webhooks(options),
-            endpoints=endpoints,
-            chaos=chaos,
-            clock=options.clock,
-            pauses=options.pauses,
+        sender = WebhookSender(
+            session, checked, reach=_reach_of_webhooks(options), clock=options.clock
         )
+        webhooks = Webhooks(sender, endpoints, errands, chaos=chaos, pauses=options.pauses)
         ask = ModelClient(session, options.model).ask if options.model else None
         runner = JobRunner(
             inputs,

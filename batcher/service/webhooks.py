@@ -7,26 +7,22 @@ waits for them must poll as well.
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import aiohttp
 import msgspec
-from yarl import URL
 
 from batcher.reducto.api_types import JobStatus
 from batcher.service.background_tasks import Errand, Errands
 from batcher.service.endpoints import Endpoint, Endpoints
 from batcher.service.faults import Chaos
-from batcher.service.jobs import Clock, StoredJob
-from batcher.service.public_addresses import Forbidden, Reach, check_address
+from batcher.service.jobs import StoredJob
+from batcher.service.public_addresses import Forbidden
 from batcher.service.requests import asked_of
+from batcher.service.webhook_sender import WebhookSender
 
 # Seconds before each of three retries; those of the hosted service are undocumented.
 DIRECT_PAUSES: Final = (
@@ -36,7 +32,6 @@ DIRECT_PAUSES: Final = (
 )
 # Seconds before each retry, as Svix documents them.
 SVIX_PAUSES: Final = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 36000.0)
-WINDOW: Final = aiohttp.ClientTimeout(total=15)  # time to acknowledge a message
 TOLD: Final = frozenset({JobStatus.COMPLETED, JobStatus.FAILED})
 
 NOT_ALLOWED: Final = (
@@ -60,23 +55,17 @@ class Webhooks:
 
     def __init__(
         self,
-        session: aiohttp.ClientSession,
-        checked: aiohttp.ClientSession,
+        sender: WebhookSender,
+        endpoints: Endpoints,
         errands: Errands,
         *,
-        reach: Reach,
-        endpoints: Endpoints,
         chaos: Chaos,
-        clock: Clock,
         pauses: Pauses,
     ) -> None:
-        self._session = session
-        self._checked = checked  # connects only to what `reach` allows
-        self._reach = reach
-        self._errands = errands
+        self._sender = sender
         self._endpoints = endpoints
+        self._errands = errands
         self._chaos = chaos
-        self._clock = clock
         self._pauses = pauses
 
     def announce(self, job: StoredJob, status: JobStatus) -> None:
@@ -109,7 +98,7 @@ class Webhooks:
     async def _deliver(self, job_id: str, url: str, body: bytes) -> None:
         for pause in (*self._pauses.direct, None):
             try:
-                if await self._post(url, body, {}, trusted=False):
+                if await self._sender.send(url, body):
                     return
             except Forbidden:
                 log.warning(
@@ -124,48 +113,28 @@ class Webhooks:
             endpoint = self._endpoints.now(endpoint_id)
             if endpoint is None or endpoint.disabled:
                 return
-            signed = sign(endpoint.secret, message_id, int(self._clock()), body)
-            if await self._call(endpoint, body, signed):
+            if await self._call(endpoint, message_id, body):
                 await self._endpoints.acknowledged(endpoint_id)
                 return
             await self._endpoints.failed(endpoint_id)
             await _rest(pause)
 
-    async def _call(self, endpoint: Endpoint, body: bytes, signed: Mapping[str, str]) -> bool:
+    async def _call(self, endpoint: Endpoint, message_id: str, body: bytes) -> bool:
         """Send one signed message; return whether it was acknowledged.
 
         Endpoints declared at the service's start may be anywhere; those of the portal come from
         callers, and their addresses are checked.
         """
         try:
-            return await self._post(
-                endpoint.url, body, signed, trusted=self._endpoints.is_declared(endpoint)
+            return await self._sender.send_signed(
+                endpoint.url,
+                body,
+                secret=endpoint.secret,
+                message_id=message_id,
+                trusted=self._endpoints.is_declared(endpoint),
             )
         except Forbidden:
             log.warning("no webhook is sent to %s: %s", endpoint.endpoint_id, NOT_ALLOWED)
-            return False
-
-    async def _post(
-        self, url: str, body: bytes, headers: Mapping[str, str], *, trusted: bool
-    ) -> bool:
-        """Return whether the message was acknowledged: by any 2xx, but not by a redirect.
-
-        Raises Forbidden if the address isn't allowed.
-        """
-        headers = {"Content-Type": "application/json", **headers}
-        session = self._session if trusted else self._checked
-        try:
-            if not trusted:
-                check_address(URL(url), self._reach)
-            async with session.post(
-                url, data=body, headers=headers, timeout=WINDOW, allow_redirects=False
-            ) as answer:
-                return 200 <= answer.status < 300
-        except Forbidden:
-            raise
-        except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as trouble:
-            if isinstance(trouble.__cause__, Forbidden):
-                raise trouble.__cause__ from None
             return False
 
 
@@ -174,26 +143,3 @@ async def _rest(pause: float | None) -> None:
         log.warning("a webhook was not acknowledged and is given up")
     else:
         await asyncio.sleep(pause)
-
-
-def is_secret(text: str) -> bool:
-    """Tell whether a secret can sign; Svix writes them as `whsec_` and Base64."""
-    try:
-        sign(text, "", 0, b"")
-    except ValueError:
-        return False
-    return bool(text)
-
-
-def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Return Svix's three headers; `timestamp` is in seconds since the epoch.
-
-    Raises ValueError if the secret isn't Base64.
-    """
-    key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    digest = hmac.new(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
-    return {
-        "svix-id": message_id,
-        "svix-timestamp": str(timestamp),
-        "svix-signature": "v1," + base64.b64encode(digest).decode(),
-    }

@@ -21,7 +21,8 @@ from batcher.service.endpoints import Endpoint
 from batcher.service.faults import read_orders
 from batcher.service.local import LocalOptions, LocalService
 from batcher.service.public_addresses import Reach
-from batcher.service.webhooks import Pauses, sign
+from batcher.service.webhook_sender import sign
+from batcher.service.webhooks import Pauses
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of some length").decode()
 QUICK = Pauses(direct=(0.01, 0.01, 0.01), svix=(0.01, 0.01))

@@ -16,6 +16,7 @@ from batcher.service.parsing.flow import Flow
 from batcher.service.parsing.opendocument.paging import Master
 from batcher.service.parsing.opendocument.styles import Styles, qname
 from batcher.service.parsing.opendocument.text import TextWalk
+from batcher.service.parsing.opendocument.walk import Walk
 from batcher.service.parsing.pages import DocumentProblem, Page, corrupt, numbered, protected
 from batcher.service.parsing.zipped_xml import opened, part, xml_of
 
@@ -54,9 +55,7 @@ def _pages(package: _Flat | _Zipped) -> list[Page]:
     flow = Flow()
     styles = Styles([*package.common_styles, *package.content.iterchildren(_AUTOMATIC)])
     walk = TextWalk(
-        flow,
-        package,
-        styles,
+        Walk(flow, package, styles),
         page_styles=package.page_styles,
         masters=dict(package.masters()),
         controls=dict(_controls(package.content)),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from batcher.service.parsing.flow import Flow
 from batcher.service.parsing.opendocument.lists import Lists
 from batcher.service.parsing.opendocument.notes import Notes
 from batcher.service.parsing.opendocument.paging import Master, Paging
@@ -14,7 +13,7 @@ from batcher.service.parsing.opendocument.shapes import Shapes
 from batcher.service.parsing.opendocument.slides import Slides
 from batcher.service.parsing.opendocument.styles import Styles, qname
 from batcher.service.parsing.opendocument.tables import Tables
-from batcher.service.parsing.opendocument.walk import Package, Walk
+from batcher.service.parsing.opendocument.walk import Walk
 
 # elements whose text isn't shown
 _SILENT: Final = """
@@ -33,20 +32,18 @@ class TextWalk:
 
     def __init__(
         self,
-        flow: Flow,
-        package: Package,
-        styles: Styles,
+        walk: Walk,
         *,
         page_styles: Styles,
         masters: Mapping[str, Master],
         controls: Mapping[str, str],
         declared: Mapping[str, Any],
     ) -> None:
-        """`page_styles` are the styles of headers, footers and master pages.
+        """`walk` is prepared for the document, and has no readers of its elements yet.
 
-        `controls` has the text of form controls by id, `declared` the footers and dates of slides.
+        `page_styles` are the styles of headers, footers and master pages. `controls` has the text of form controls by id, `declared` the footers and dates of slides.
         """
-        self._walk = Walk(flow, package, styles)
+        self._walk = walk
         self._notes = Notes(self._walk)
         self._paging = Paging(self._walk, page_styles=page_styles, masters=masters)
         lists = Lists(self._walk)

@@ -154,14 +154,10 @@ class CollectRun:
         self.canceller = Canceller(ledger, self.client, self.rate_limits, self.jobs)
         self.cleaner = cleaner_of(manifest, reached, context, store, self.deriver)
         self.auditor = Auditor(
-            ledger,
-            self.client,
-            self.rate_limits,
-            control,
+            context,
             store,
             account=account_of(manifest, reached),
             endpoints={job.name: job.endpoint for job in manifest.jobs},
-            clock=clock,
         )
 
     def _tell_of_waits(self) -> None:

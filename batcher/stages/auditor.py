@@ -10,12 +10,11 @@ fault: it is reported.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from batcher.adapters.rate_limits import RateLimits
 from batcher.common.formatting import pluralize
 from batcher.core import events
 from batcher.core.account import Account
@@ -31,14 +30,13 @@ from batcher.core.lifecycle import Impossible
 from batcher.core.summary import Audit
 from batcher.errors import AttemptOpen, NotFound, Outdated, ServiceError
 from batcher.exit_codes import ExitCode
-from batcher.ledger.ledger import Ledger
 from batcher.ledger.queries.rows import Holder
 from batcher.outputs.result_store import Store
 from batcher.reducto.api_types import ENDED, JOBS_PAGE_LIMIT, JobRow, JobStatus
-from batcher.reducto.client import Api
 from batcher.stages import job_list
+from batcher.stages.context import StageContext
 from batcher.stages.job_list import CircularListing, EndlessListing
-from batcher.stages.run_control import PATIENCE_WHEN_STOPPED, RunControl
+from batcher.stages.run_control import PATIENCE_WHEN_STOPPED
 
 # seconds after which no request of ours can turn up any more; younger ones are checked again
 LATE: Final = 600.0
@@ -79,25 +77,21 @@ class Auditor:
 
     def __init__(
         self,
-        ledger: Ledger,
-        client: Api,
-        rate_limits: RateLimits,
-        control: RunControl,
+        context: StageContext,
         store: Store,
         *,
         account: Account,
         endpoints: Mapping[str, str],
-        clock: Callable[[], float],
     ) -> None:
-        self._ledger = ledger
-        self._client = client
-        self._rate_limits = rate_limits
-        self._control = control
+        self._ledger = context.ledger
+        self._client = context.client
+        self._rate_limits = context.rate_limits
+        self._control = context.control
         self._store = store
         self._account = account
         self._endpoints = endpoints
-        self._clock = clock
-        self._since = ledger.reporting.last_event()
+        self._clock = context.clock
+        self._since = self._ledger.reporting.last_event()
         self._mixed_up: tuple[str, ...] = ()
         # nonces by upload, read when a row shows no nonce of ours
         self._nonces: dict[str, str] | None = None

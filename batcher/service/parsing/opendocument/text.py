@@ -41,7 +41,8 @@ class TextWalk:
     ) -> None:
         """`walk` is prepared for the document, and has no readers of its elements yet.
 
-        `page_styles` are the styles of headers, footers and master pages. `controls` has the text of form controls by id, `declared` the footers and dates of slides.
+        `page_styles` are the styles of headers, footers and master pages. `controls` has the text
+        of form controls by id, `declared` the footers and dates of slides.
         """
         self._walk = walk
         self._notes = Notes(self._walk)

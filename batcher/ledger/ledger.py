@@ -6,21 +6,21 @@ makes no decisions of its own, starts nothing, and calls no service.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
 from batcher.common.group_writer import GroupWriter, Work
 from batcher.common.secrets import Secrets
+from batcher.common.signals import Signal
 from batcher.core.budget import Budget, Overrun
 from batcher.core.duplicate_jobs import DuplicateJob
 from batcher.core.events import Cancelled, Event, ReplyLost
@@ -112,7 +112,7 @@ class Ledger:
         self.scan = 0
         self._has_scanned = False
         self.secrets = Secrets()
-        self._changed = asyncio.Event()
+        self._changed = Signal()
 
     # --- writing ----------------------------------------------------------------------------------
 
@@ -361,13 +361,12 @@ class Ledger:
         """How many documents have a job at the service whose result isn't saved yet."""
         return sum(self.tally[state] for state in IN_FLIGHT)
 
-    async def change(self, *, within: float | None = None) -> None:
-        """Return after the next committed change, or after `within` seconds."""
-        try:
-            async with asyncio.timeout(within):
-                await self._changed.wait()
-        except TimeoutError:
-            pass
+    def change(self, *, within: float | None = None) -> Coroutine[Any, Any, None]:
+        """Return what waits for the next committed change, counted from this call.
+
+        It ends after `within` seconds at the latest.
+        """
+        return self._changed.wait(within=within)
 
     def _publish(self, change: Transition) -> None:
         self.tally[change.before] -= 1
@@ -377,8 +376,7 @@ class Ledger:
         self._wake()
 
     def _wake(self) -> None:
-        self._changed.set()  # wakes all current waiters …
-        self._changed = asyncio.Event()  # … and later ones wait for the next change
+        self._changed.give()
 
     def time_commits(self, observe: Callable[[float], None]) -> None:
         """Have `observe` called with the seconds of each commit, by the thread that made it."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from batcher.core.lifecycle import State
 from batcher.ledger.ledger import Ledger
-from batcher.stages.stage import Outstanding
+from batcher.stages.stage import Awaited, Outstanding
 
 
 def has_ended(awaited: Iterable[Outstanding]) -> bool:
@@ -16,6 +17,20 @@ def has_ended(awaited: Iterable[Outstanding]) -> bool:
     They are checked in order up to the first that has, so put the cheap ones first.
     """
     return not any(one.outstanding() for one in awaited)
+
+
+async def until_ended(
+    awaited: Iterable[Awaited], *, meanwhile: Callable[[], None] = lambda: None
+) -> None:
+    """Return once none of `awaited` has anything outstanding, all of them at the same moment.
+
+    Each is asked again only after the one that was waited for has settled. `meanwhile` is called
+    before each wait.
+    """
+    awaited = tuple(awaited)
+    while (one := next((one for one in awaited if one.outstanding()), None)) is not None:
+        meanwhile()
+        await one.settled()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +43,7 @@ class Documents:
     def outstanding(self) -> int:
         """Return how many documents are in one of the states now."""
         return sum(self.ledger.tally[state] for state in self.states)
+
+    def settled(self) -> Coroutine[Any, Any, object]:
+        """Wait for the next change in the ledger."""
+        return self.ledger.change()

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from batcher.adapters.clock import SteadyClock
 from batcher.adapters.rate_limits import WORTH_A_WORD, RateLimiter, RateLimits
 from batcher.common.formatting import pluralize
+from batcher.common.signals import until_any
 from batcher.core.lifecycle import OPEN, OUT
 from batcher.core.retry_policy import with_changes
 from batcher.core.summary import Audit
@@ -28,7 +29,7 @@ from batcher.manifest.model import Manifest
 from batcher.outputs.mirror import Mirror
 from batcher.outputs.result_store import Store
 from batcher.runs.callback import Callback
-from batcher.runs.end_of_run import Documents, has_ended
+from batcher.runs.end_of_run import Documents, has_ended, until_ended
 from batcher.runs.preflight import Clock, Connection
 from batcher.runs.wiring import (
     account_of,
@@ -61,16 +62,11 @@ from batcher.stages.repay_guard import Consent, unasked
 from batcher.stages.run_control import RunControl
 from batcher.stages.scanner import Scanner
 from batcher.stages.sink import Sink
-from batcher.stages.stage import Outstanding, Stage
+from batcher.stages.stage import Awaited, Stage
 from batcher.stages.submitter import SubmissionRules, Submitter
 from batcher.stages.time_limit import TimeLimit
 
-# seconds between two checks for the end of a run: a stage doesn't report that it has finished its
-# last document
-TICK: Final = 0.25
 SILENCE: Final = 4.0  # seconds without an answer after which a stopped run waits no longer
-# seconds after which everything is checked again, even if nothing seems to have changed
-A_WHILE: Final = 15.0
 
 _CAPITALS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -244,19 +240,18 @@ class CollectRun:
             stages.append(CallbackListener(self._callback.receiver, self.poller))
         return stages
 
-    def to_do(self) -> Sequence[Outstanding]:
+    def to_do(self) -> Sequence[Awaited]:
         """Return everything that must end before the run may: all work that it has taken on."""
         return self.out()
 
-    def out(self) -> Sequence[Outstanding]:
+    def out(self) -> Sequence[Awaited]:
         """Return what a stopped run that still fetches the results it has paid for waits for."""
         return (self.recovery, Documents(self.ledger, OUT), self.copier)
 
-    def being_sent(self) -> int:
-        """Return the number of submissions that any stopped run waits for."""
-        return 0
+    async def until_sent(self) -> None:
+        """Return once no submission that any stopped run waits for is under way."""
 
-    def tidying(self) -> Sequence[Outstanding]:
+    def tidying(self) -> Sequence[Awaited]:
         """Return what follows once all results are on disk.
 
         A stopped run doesn't wait for the cleaner.
@@ -265,13 +260,7 @@ class CollectRun:
 
     async def _end(self) -> None:
         """Return when everything has ended, or when a stopped run has done what it still must."""
-        over = asyncio.create_task(self._until_over())
-        stopped = asyncio.create_task(self.control.stopped.wait())
-        try:
-            await asyncio.wait({over, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            over.cancel()
-            stopped.cancel()
+        await until_any(self._until_over(), self.control.stopped.wait())
         if not has_ended(self.to_do()):
             await self._wind_up()
         if self.control.home and self.is_complete and has_ended(self.to_do()):
@@ -280,21 +269,20 @@ class CollectRun:
     async def _wind_up(self) -> None:
         self.rate_limits.submit.close()
         self.rate_limits.upload.close()
-        while not self.control.abort and self.being_sent():
-            await self.ledger.change(within=TICK)
-        await self._wait_for_what_is_out()
+        await until_any(self.until_sent(), self.control.until_aborted())
+        if self.control.home and not self.control.abort:
+            await self._wait_for_what_is_out()
         if not self.control.abort:
             await self._bring_home()
 
     async def _wait_for_what_is_out(self) -> None:
-        """Wait for the jobs in flight, however long it takes, if the stop asks for that."""
-        began = asyncio.get_running_loop().time()
-        is_told = False
-        while self.control.home and not self.control.abort and not has_ended(self.out()):
-            await self.ledger.change(within=TICK)
-            if not is_told and asyncio.get_running_loop().time() - began > WORTH_A_WORD:
-                self._tell_of_homecoming()
-                is_told = True
+        """Wait for the jobs in flight, however long it takes, or until somebody is impatient."""
+        loop = asyncio.get_running_loop()
+        telling = loop.call_later(WORTH_A_WORD, self._tell_of_homecoming)
+        try:
+            await until_any(until_ended(self.out()), self.control.until_impatient())
+        finally:
+            telling.cancel()
 
     def _tell_of_homecoming(self) -> None:
         """Warn that the run still waits: nothing is sent any more, and jobs may take hours."""
@@ -310,12 +298,9 @@ class CollectRun:
         Files that many results share are finished only then: until that point more results may
         come.
         """
-        while not has_ended(self.to_do()):
-            self.look_ahead()
-            await self.ledger.change(within=A_WHILE if self.ledger.open_documents else TICK)
+        await until_ended(self.to_do(), meanwhile=self.look_ahead)
         await self.deriver.finish()
-        while not has_ended([*self.to_do(), *self.tidying()]):
-            await self.ledger.change(within=TICK)
+        await until_ended([*self.to_do(), *self.tidying()])
 
     def look_ahead(self) -> None:
         """Stop the run where nothing that is left could ever be sent."""
@@ -328,35 +313,37 @@ class CollectRun:
         """
         self.rate_limits.fetch.try_once_more()
         self.poller.look_at_all()
-        began = asyncio.get_running_loop().time()
-        await asyncio.sleep(TICK)
-        bringing = asyncio.create_task(self._until_brought_home())
-        try:
-            while not (bringing.done() or self.control.abort or self._is_silent(began)):
-                await asyncio.wait({bringing}, timeout=TICK)
-            if bringing.done():
-                bringing.result()  # raises unexpected errors
-        finally:
-            bringing.cancel()
+        await until_any(
+            self._until_brought_home(), self._until_silent(), self.control.until_aborted()
+        )
 
     async def _until_brought_home(self) -> None:
         """Return when all that can be fetched now is written, with all files made from it."""
         arriving = (self.poller, self.fetcher, self.sink)
         while not has_ended((*arriving, self.deriver)):
-            while not has_ended(arriving):
-                await self.ledger.change(within=TICK)
+            await until_ended(arriving)
             await self.deriver.finish()
 
-    def _is_silent(self, since: float) -> bool:
-        """Return whether nothing has arrived for `SILENCE` seconds and all of it is written."""
-        heard_at = max(
+    async def _until_silent(self) -> None:
+        """Return when nothing has arrived for `SILENCE` seconds and all of it is written."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while True:
+            left = self._heard_at(began) + SILENCE - loop.time()
+            if left > 0:
+                await asyncio.sleep(left)
+            elif self.sink.outstanding():
+                await self.sink.settled()
+            else:
+                return
+
+    def _heard_at(self, since: float) -> float:
+        return max(
             since,
             self.rate_limits.fetch.answered_at,
             self.rate_limits.list.answered_at,
             self.sink.wrote_at,
         )
-        is_quiet = asyncio.get_running_loop().time() - heard_at > SILENCE
-        return is_quiet and has_ended([self.sink])
 
 
 class Run(CollectRun):
@@ -456,19 +443,27 @@ class Run(CollectRun):
             stages.append(self.chain)
         return [*stages, self.scanner, self.time_limit] if self.is_complete else stages
 
-    def to_do(self) -> Sequence[Outstanding]:
-        to_do: list[Outstanding] = [self.scanner, self.recovery, Documents(self.ledger, OPEN)]
-        to_do.append(self.submitter)
+    def to_do(self) -> Sequence[Awaited]:
+        to_do: list[Awaited] = [
+            self.scanner,
+            self.recovery,
+            self.submitter,
+            Documents(self.ledger, OPEN),
+        ]
         if self.chain is not None:
             to_do.append(self.chain)
         return to_do
 
-    def out(self) -> Sequence[Outstanding]:
+    def out(self) -> Sequence[Awaited]:
         return (*super().out(), self.submitter)
 
     def look_ahead(self) -> None:
         if self.scanner.done.is_set():
             self.submitter.stop_if_nothing_fits()
+
+    async def until_sent(self) -> None:
+        while self.being_sent():
+            await until_any(self.submitter.settled(), self.control.asked.wait())
 
     def being_sent(self) -> int:
         """Return the uploads and submissions under way, or only the submissions.

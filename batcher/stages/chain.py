@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Coroutine, Iterator, Sequence
+from typing import Any, Final
 
+from batcher.common.signals import Signal
 from batcher.core import events
 from batcher.core.lifecycle import VERDICTS, State
 from batcher.ledger.ledger import Ledger, Transition
@@ -29,6 +30,7 @@ class Chain:
         self._found = found
         self._ended: deque[int] = deque()
         self._heard = asyncio.Event()
+        self._settled = Signal()
         self._looking = asyncio.Lock()  # one look-up and the events that follow from it at a time
 
     def outstanding(self) -> int:
@@ -37,6 +39,10 @@ class Chain:
         The latest of them may release a blocked document.
         """
         return len(self._ended) + self._looking.locked()
+
+    def settled(self) -> Coroutine[Any, Any, object]:
+        """See `stage.Awaited`."""
+        return self._settled.wait()
 
     async def run(self) -> None:
         """Release followers for as long as the run lasts."""
@@ -65,6 +71,7 @@ class Chain:
                 upstreams = [self._ended.popleft() for _ in range(min(GROUP, len(self._ended)))]
                 async with self._looking:
                     await self._release(self._ledger.sending.followers(upstreams))
+                self._settled.give()
 
     async def _look_through(self) -> None:
         """Release, in groups, what waits for steps that ended before anybody listened."""
@@ -73,6 +80,7 @@ class Chain:
             async with self._looking:
                 followers = self._ledger.sending.ready_to_follow(after=after, limit=GROUP)
                 await self._release(followers)
+            self._settled.give()
             if not followers:
                 return
             after = followers[-1].id

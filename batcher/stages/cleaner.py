@@ -7,10 +7,11 @@ undone the next one does; what no run deletes, the service deletes itself when t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
+from batcher.common.signals import Signal
 from batcher.core import events
 from batcher.core.account import Account
 from batcher.core.lifecycle import State
@@ -51,6 +52,7 @@ class Cleaner:
         self._is_wanted = is_wanted
         self._pending: dict[int, int] = {}  # tries so far, by document
         self._in_hand = 0
+        self._settled = Signal()
         self._failures = 0  # in a row
         self.left = 0  # jobs left for the next run
         ledger.listeners.append(self._hear)
@@ -67,6 +69,10 @@ class Cleaner:
         pending = 0 if self._must_wait() else len(self._pending)
         return pending + self._in_hand
 
+    def settled(self) -> Coroutine[Any, Any, object]:
+        """See `stage.Awaited`."""
+        return self._settled.wait()
+
     async def run(self) -> None:
         """Delete jobs for as long as the run lasts."""
         async with asyncio.TaskGroup() as group:
@@ -79,6 +85,7 @@ class Cleaner:
                 self.left += 1
             else:
                 self._pending[change.event.document] = 0
+        self._settled.give()  # whether jobs have to wait depends on the states of documents
 
     async def _clean_for_ever(self) -> None:
         while True:
@@ -91,6 +98,7 @@ class Cleaner:
                 await self._clean(document, self._pending.pop(document))
             finally:
                 self._in_hand -= 1
+                self._settled.give()
 
     def _next(self) -> int | None:
         if not self._pending or self._must_wait():

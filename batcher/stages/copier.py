@@ -6,8 +6,9 @@ It fetches nothing and pays for nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from typing import Any
 
 from batcher.core import events
 from batcher.core.account import Account
@@ -44,6 +45,10 @@ class Copier:
     def outstanding(self) -> int:
         """Return 1 if a copy is still open although its primary has ended, else 0."""
         return len(self._ledger.sharing.copies(1))
+
+    def settled(self) -> Coroutine[Any, Any, object]:
+        """See `stage.Awaited`."""
+        return self._ledger.change()
 
     async def run(self) -> None:
         """Copy for as long as the run lasts."""

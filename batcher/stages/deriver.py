@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
+from batcher.common.signals import Signal
 from batcher.core import events
 from batcher.errors import LedgerError, MirrorError, OutputError
 from batcher.exit_codes import ExitCode
@@ -87,12 +88,16 @@ class Deriver:
         self._closing = closing
         self._saved = 0  # results saved since the run began
         self._closed_at = -1  # how many results there were when everything was last concluded
-        self._progress = asyncio.Event()
+        self._progress = Signal()
 
     def outstanding(self) -> int:
         """Return how many documents still need something made, plus 1 for the conclusion."""
         is_concluded = self._closing is None or self._closed_at == self._saved
         return self._unmade() + (0 if is_concluded else 1)
+
+    def settled(self) -> Coroutine[Any, Any, object]:
+        """Wait until something has been made, given up or concluded."""
+        return self._progress.wait()
 
     async def finish(self) -> None:
         """Make what is left; from now on no group waits for more documents.
@@ -101,19 +106,14 @@ class Deriver:
         """
         self._ending = True
         self._wake()
-        self._progress.set()  # wakes the task that concludes
+        self._progress.give()  # wakes the task that concludes
         while self.outstanding():
-            await self._step_forward()
+            await self.settled()
 
     def _unmade(self) -> int:
         if not self._ready:
             return 1
         return sum(max(len(bench.due), bench.busy) for bench in self._benches)
-
-    async def _step_forward(self) -> None:
-        """Return once something has been made, given up or concluded."""
-        self._progress.clear()
-        await self._progress.wait()
 
     def still_fetches(self, document: int) -> bool:
         """Return whether something that the document's result links to must still be fetched."""
@@ -129,7 +129,7 @@ class Deriver:
             await self._prepare(bench)
         self._ready = True
         self._wake()
-        self._progress.set()
+        self._progress.give()
         async with asyncio.TaskGroup() as group:
             for bench in self._benches:
                 group.create_task(self._work(bench))
@@ -162,14 +162,14 @@ class Deriver:
     async def _close(self, closing: Closing) -> None:
         while True:
             while not self._ending or self._unmade() or self._closed_at == self._saved:
-                await self._step_forward()
+                await self.settled()
             saved = self._saved
             try:
                 await closing.conclude()
             except MirrorError as error:
                 self._control.stop(str(error), ExitCode.RUN_AGAIN)
             self._closed_at = saved
-            self._progress.set()
+            self._progress.give()
 
     async def _work(self, bench: _Bench) -> None:
         while True:
@@ -204,7 +204,7 @@ class Deriver:
             self._wake()
         finally:
             bench.busy = False
-            self._progress.set()
+            self._progress.give()
 
     async def _try(self, bench: _Bench, documents: Sequence[int]) -> None:
         try:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from batcher.core import events
 from batcher.core.chain import merged
@@ -117,6 +117,10 @@ class Fetcher:
         waits_long = self._rate_limits.fetch.held_for >= LONGEST_LAST_WAIT
         return self._asking + (0 if waits_long else self._jobs.backlog)
 
+    def settled(self) -> Coroutine[Any, Any, object]:
+        """See `stage.Awaited`."""
+        return self._jobs.progressed.wait()
+
     async def run(self) -> None:
         """Fetch for as long as the run lasts."""
         async with asyncio.TaskGroup() as group:
@@ -140,6 +144,7 @@ class Fetcher:
                 await self._give_up(watched.flight.document, error)
             finally:
                 self._asking -= 1
+                self._jobs.progressed.give()
 
     async def _give_up(self, document: int, error: Exception) -> None:
         """Record an unexpected error of one document as stuck.

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from batcher.common.signals import Signal
 from batcher.core.inflight import InFlightJob
 from batcher.core.poll_schedule import LATEST, PollSchedule, share
 from batcher.errors import Busy, ServiceError
@@ -92,6 +93,8 @@ class JobTracker:
         self._to_fetch: list[tuple[float, int]] = []  # (deadline, document)
         self._changed = asyncio.Event()
         self._fetchable = asyncio.Event()
+        # given when a job was checked or asked for, or when that is no longer to be done
+        self.progressed = Signal()
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -137,6 +140,7 @@ class JobTracker:
     def forget(self, document: int) -> None:
         watched = self._jobs.pop(document)
         self._by_job.pop(watched.flight.job_id, None)
+        self.progressed.give()
 
     def exchange(self, document: int, job_id: str) -> None:
         """Replace the document's job by `job_id` if it is still watched, and check it at once."""
@@ -156,6 +160,7 @@ class JobTracker:
         watched.look_at = _now() + span
         watched.company = 0.0 if punctual else GATHER
         watched.fetching = False
+        self.progressed.give()
         self._note(document, watched.look_at)
 
     def fetch(self, document: int) -> None:
@@ -164,6 +169,7 @@ class JobTracker:
         if watched.fetching:
             return
         watched.fetching = True
+        self.progressed.give()
         heapq.heappush(self._to_fetch, (watched.flight.deadline_at, document))
         self._fetchable.set()
 
@@ -226,6 +232,7 @@ class JobTracker:
         while True:
             await self.until_fetchable()
             watched = self._jobs.get(heapq.heappop(self._to_fetch)[1])
+            self.progressed.give()
             if watched is not None and watched.fetching:
                 return watched
 

@@ -8,9 +8,9 @@ the same request. It takes whichever needs fewer requests.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import aclosing, suppress
-from typing import Final
+from typing import Any, Final
 
 from batcher.core import events
 from batcher.core.inflight import is_overdue
@@ -66,12 +66,17 @@ class Poller:
             self._looking = True
             await self._look_around_safely()
             self._looking = False
+            self._jobs.progressed.give()
             self._jobs.caught_up.set()
             await self._jobs.until_due()
 
     def outstanding(self) -> int:
         """Return 1 if a check is due or in progress, else 0."""
         return int(self._looking or self._jobs.has_due)
+
+    def settled(self) -> Coroutine[Any, Any, object]:
+        """See `stage.Awaited`."""
+        return self._jobs.progressed.wait()
 
     def look_at_all(self) -> None:
         """Check every job in flight once, whenever it was due: for a run that is about to stop."""

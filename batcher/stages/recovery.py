@@ -9,8 +9,8 @@ out.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from batcher.core import absence, events
 from batcher.core.absence import LISTING, Action, Decision
@@ -60,7 +60,7 @@ class Recovery:
         self._endpoints = endpoints or {}
         self._boundary = Boundary(context.control, "looking for lost submissions")
         self._look = JobListReader(context, account=account, endpoints=self._endpoints)
-        self._has_looked_for_held = False
+        self._has_looked_for_held = asyncio.Event()
         # By nonce, in the event loop's time.
         self._looked_since: dict[str, float] = {}
         self._fence_seen: dict[str, float] = {}
@@ -88,7 +88,11 @@ class Recovery:
 
     def outstanding(self) -> int:
         """Return 1 while attempts held by an earlier run haven't been looked for, else 0."""
-        return 0 if self._has_looked_for_held else 1
+        return 0 if self._has_looked_for_held.is_set() else 1
+
+    def settled(self) -> Coroutine[Any, Any, object]:
+        """See `stage.Awaited`."""
+        return self._has_looked_for_held.wait()
 
     def _next_in(self) -> float:
         """Return the seconds until the next pass."""
@@ -112,7 +116,7 @@ class Recovery:
         ]
         if held:
             await self._pass(held, self._adopt)
-        self._has_looked_for_held = True
+        self._has_looked_for_held.set()
 
     async def _pass(self, unknown: Sequence[Unknown], judge: Judge) -> None:
         """Read the job list and judge each attempt.

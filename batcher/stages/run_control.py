@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from batcher.common.secrets import Secrets
+from batcher.common.signals import Signal
 from batcher.exit_codes import ExitCode, RunEnd, heavier
 from batcher.reducto.error_rules import CONFIGURATION_ERRORS_IN_A_ROW, ErrorClass
 
@@ -35,6 +36,7 @@ class RunControl:
     how: RunEnd = RunEnd.FINISHED  # what ended the run
     strict: bool = False  # whether unsaved documents count as a failure, also those of earlier runs
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: Signal = field(default_factory=Signal)  # given each time somebody asks for the end
     tell: Callable[[str], None] = lambda words: None  # shows a warning to whoever watches the run
     # keeps traces for developers
     trace: Callable[[str], None] = lambda text: None
@@ -71,6 +73,17 @@ class RunControl:
         self.home = home and (self.home or not already)
         self.abort = self.abort or abort
         self.stopped.set()
+        self.asked.give()
+
+    async def until_aborted(self) -> None:
+        """Return once results of jobs in flight aren't to be fetched any more."""
+        while not self.abort:
+            await self.asked.wait()
+
+    async def until_impatient(self) -> None:
+        """Return once jobs in flight aren't to be waited for any more."""
+        while self.home and not self.abort:
+            await self.asked.wait()
 
     def reach(self, limit: str) -> None:
         """Stop submitting because of a limit of the manifest; jobs in flight are still fetched."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 from batcher.common.formatting import pluralize
 from batcher.common.names import SETTLING, content_key, settled
@@ -112,6 +113,10 @@ class Scanner:
     def outstanding(self) -> int:
         """Return 1 while there may be more to find, else 0."""
         return 0 if self.done.is_set() else 1
+
+    def settled(self) -> Coroutine[Any, Any, object]:
+        """See `stage.Awaited`."""
+        return self.done.wait()
 
     async def run(self) -> None:
         """Walk every source once; `done` is set when everything found is in the ledger.

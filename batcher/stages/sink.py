@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from batcher.common.names import elsewhere
+from batcher.common.signals import Signal
 from batcher.core import events
 from batcher.core.lifecycle import IN_FLIGHT
 from batcher.errors import OutputError
@@ -99,6 +100,7 @@ class Sink:
         self._results: deque[FetchedResult] = deque()
         self._arrived = asyncio.Event()
         self._writing = False
+        self._settled = Signal()
         self.wrote_at = float("-inf")  # in the event loop's time
         # results and copies are written one after the other, so that the newer one stays
         self.placing = asyncio.Lock()
@@ -110,6 +112,10 @@ class Sink:
     def outstanding(self) -> int:
         """Return how many results are not recorded yet; those being written count as 1."""
         return len(self._results) + self._writing
+
+    def settled(self) -> Coroutine[Any, Any, object]:
+        """See `stage.Awaited`."""
+        return self._settled.wait()
 
     async def run(self) -> None:
         """Write results for as long as the run lasts."""
@@ -123,6 +129,7 @@ class Sink:
                 )
                 self._writing = False
                 self.wrote_at = asyncio.get_running_loop().time()
+                self._settled.give()
 
     async def _write(self, group: Sequence[FetchedResult]) -> None:
         async with self.placing:

@@ -5,11 +5,12 @@ It doesn't say which stages a run has, and which of them it waits for.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 
 class Outstanding(Protocol):
-    """Something that a run may have to wait for."""
+    """Something that says how much it still has to do."""
 
     def outstanding(self) -> int:
         """Return how much is left to do right now; 0 means nothing.
@@ -17,6 +18,17 @@ class Outstanding(Protocol):
         It changes nothing and may be called at any time. The ledger counts documents by state, so a
         stage counts only what it has in hand besides. If an exact number is expensive, 1 stands for
         any.
+        """
+
+
+class Awaited(Outstanding, Protocol):
+    """Something that a run may have to wait for."""
+
+    def settled(self) -> Coroutine[Any, Any, object]:
+        """Return what waits until nothing may be outstanding any more.
+
+        It may end earlier, so ask `outstanding` again; but never later: whatever makes that 0 after
+        this call ends the wait.
         """
 
 

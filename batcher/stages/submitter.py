@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -19,6 +19,7 @@ from typing import Any
 
 from batcher.adapters.rate_limits import WORTH_A_WORD
 from batcher.common.names import extension_of, identity
+from batcher.common.signals import Signal
 from batcher.core import events, sending
 from batcher.core.account import Account
 from batcher.core.chain import merged
@@ -125,6 +126,7 @@ class Submitter:
         self._allowance = Allowance(rules.most)
         self._policy = rules.policy
         self._in_hand: set[int] = set()
+        self._settled = Signal()  # given when nothing is in hand, or no POST awaits its answer
         self._posting = 0  # how many of those have sent their POST or are about to
         self._ahead: set[int] = set()  # which of those are only being uploaded for now
         # why each of these documents doesn't fit into the rest of a limit
@@ -171,10 +173,16 @@ class Submitter:
         self._in_hand.discard(due.id)
         self._ahead.discard(due.id)
         self._allowance.withdraw(due.id)
+        if not self._in_hand:
+            self._settled.give()
 
     def outstanding(self) -> int:
         """Return how many documents are in hand, from reading them to the recorded answer."""
         return len(self._in_hand)
+
+    def settled(self) -> Coroutine[Any, Any, object]:
+        """See `stage.Awaited`."""
+        return self._settled.wait()
 
     @property
     def has_sent_its_number(self) -> bool:
@@ -440,6 +448,8 @@ class Submitter:
             await self._submit(due, named, *before)
         finally:
             self._posting -= 1
+            if not self._posting:
+                self._settled.give()
 
     async def _submit(self, due: Due, named: Named, *before: events.Event) -> None:
         nonce = f"{self._rng.getrandbits(96):024x}"

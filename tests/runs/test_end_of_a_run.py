@@ -84,7 +84,7 @@ def run_of(kind: type[CollectRun], folder: Path, *, steps: int = 1) -> CollectRu
 
 def settled(run: CollectRun) -> CollectRun:
     """As it is once it has looked for all that it looks for at its beginning."""
-    run.recovery._has_looked_for_held = True
+    run.recovery._has_looked_for_held.set()
     if isinstance(run, Run):
         run.scanner.done.set()
     return run
@@ -154,9 +154,9 @@ def unfinished(run: Run) -> Iterator[str]:
     run.scanner.done.clear()
     yield "the scan"
     run.scanner.done.set()
-    run.recovery._has_looked_for_held = False
+    run.recovery._has_looked_for_held.clear()
     yield "the look for what was held"
-    run.recovery._has_looked_for_held = True
+    run.recovery._has_looked_for_held.set()
     run.submitter._in_hand.add(1)
     yield "a document in hand"
     run.submitter._in_hand.clear()

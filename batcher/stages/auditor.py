@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from batcher.common.formatting import pluralize
+from batcher.common.signals import until_any
 from batcher.core import events
 from batcher.core.account import Account
 from batcher.core.duplicate_jobs import (
@@ -99,13 +100,11 @@ class Auditor:
     async def run(self) -> Audit:
         """Audit this run's submissions and those that no earlier audit has seen settled."""
         damaged = await self._damaged_files()
-        if self._control.exit_code == ExitCode.SERVICE_FAILED:
-            # the service doesn't accept our requests: the next run checks
+        if self._control.exit_code == ExitCode.SERVICE_FAILED or self._control.abort:
+            # the service refuses our requests, or somebody is in a hurry: the next run checks
             return Audit(damaged=damaged)
         looking = asyncio.create_task(self._twins())
-        began = asyncio.get_running_loop().time()
-        while not looking.done() and not self._is_urged(asyncio.get_running_loop().time() - began):
-            await asyncio.wait({looking}, timeout=0.25)
+        await until_any(asyncio.wait({looking}), self._until_urged())
         if not looking.done():
             looking.cancel()
             await asyncio.wait({looking})
@@ -115,10 +114,16 @@ class Auditor:
             damaged=damaged, twins=tuple(map(str, twins)), mixed_up=self._mixed_up, notes=notes
         )
 
-    def _is_urged(self, took: float) -> bool:
-        """Return whether somebody wants the run to end; the next run then does the audit."""
-        on_request = self._control.stopped.is_set() and not self._control.home
-        return self._control.abort or (on_request and took > PATIENCE_WHEN_STOPPED)
+    async def _until_urged(self) -> None:
+        """Return once somebody wants the run to end; the next run then does the audit."""
+        loop = asyncio.get_running_loop()
+        patient_until = loop.time() + PATIENCE_WHEN_STOPPED
+        while not self._control.abort:
+            on_request = self._control.stopped.is_set() and not self._control.home
+            left = patient_until - loop.time() if on_request else None
+            if left is not None and left <= 0:
+                return
+            await self._control.asked.wait(within=left)
 
     async def _damaged_files(self) -> tuple[str, ...]:
         """Return results saved by this run that are missing on disk or have changed in size."""

@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from virtual import run_virtually, unhurried
 
+from batcher.common.signals import Signal
 from batcher.core.lifecycle import OPEN, OUT, State
+from batcher.exit_codes import ExitCode
 from batcher.ledger.ledger import Ledger, memory_ledger
 from batcher.manifest.model import Manifest, Output, Service, Source
 from batcher.outputs.result_store import Store
 from batcher.reducto.fake_client import FakeClient, FakeService
 from batcher.reducto.job import Job
-from batcher.runs.end_of_run import Documents, has_ended
+from batcher.runs.end_of_run import Documents, has_ended, until_ended
 from batcher.runs.kinds import Cancellation, CollectRun, Run, RunContext
 from batcher.runs.preflight import Connection
+from batcher.stages.deriver import LINGER
 from batcher.stages.run_control import RunControl
 
 KINDS = [Run, CollectRun, Cancellation]
@@ -41,10 +45,18 @@ class Counted:
     def __init__(self, number: int) -> None:
         self.number = number
         self.asked = 0
+        self.signal = Signal()
 
     def outstanding(self) -> int:
         self.asked += 1
         return self.number
+
+    def settled(self) -> Coroutine[Any, Any, None]:
+        return self.signal.wait()
+
+    def settle(self, number: int = 0) -> None:
+        self.number = number
+        self.signal.give()
 
 
 @pytest.mark.parametrize("numbers", [(), (0,), (0, 0, 0), (1,), (0, 2), (3, 0), (1, 1)])
@@ -58,6 +70,51 @@ def test_no_more_is_asked_than_settles_it() -> None:
     stages = [Counted(0), Counted(1), Counted(0)]
     assert not has_ended(stages)
     assert [stage.asked for stage in stages] == [1, 1, 0]
+
+
+async def turn() -> None:
+    """Lets everything run that can."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def test_time_alone_makes_nobody_ask_whether_a_run_has_ended() -> None:
+    """Each is asked at the beginning, and again when one that was waited for has settled."""
+
+    async def work() -> None:
+        stages = [Counted(0), Counted(2), Counted(1)]
+        ending = asyncio.create_task(until_ended(stages))
+        await asyncio.sleep(86_400.0)
+        assert [stage.asked for stage in stages] == [1, 1, 0]
+        stages[1].settle()
+        await asyncio.sleep(86_400.0)
+        assert [stage.asked for stage in stages] == [2, 2, 1]
+        assert not ending.done()
+        stages[2].settle()
+        await turn()
+        assert ending.done()
+
+    run_virtually(work())
+
+
+def test_a_stage_that_has_more_to_do_again_is_waited_for_again() -> None:
+    """All of them have to be done at the same moment."""
+
+    async def work() -> None:
+        first, second = stages = [Counted(1), Counted(1)]
+        ending = asyncio.create_task(until_ended(stages))
+        await turn()
+        first.settle()
+        await turn()
+        first.number = 1
+        second.settle()
+        await turn()
+        assert not ending.done()
+        first.settle()
+        await turn()
+        assert ending.done()
+
+    run_virtually(work())
 
 
 def run_of(kind: type[CollectRun], folder: Path, *, steps: int = 1) -> CollectRun:
@@ -264,5 +321,41 @@ def test_what_is_made_of_results_waits_for_company_until_the_results_are_there(
             await run.to_its_end()
         assert hurried_at_the_end == [True]
         assert has_ended([*run.to_do(), *run.tidying()])
+
+    run_virtually(work())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_without_documents_ends_as_soon_as_its_stages_have(
+    kind: type[CollectRun], tmp_path: Path
+) -> None:
+    """No time passes but that which the deriver waits for company."""
+
+    async def work() -> None:
+        began = asyncio.get_running_loop().time()
+        await run_of(kind, tmp_path).to_its_end()
+        assert asyncio.get_running_loop().time() - began <= LINGER
+
+    run_virtually(work())
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_an_urgent_stop_ends_a_wait_at_that_moment(waits: bool, tmp_path: Path) -> None:
+    """A stopped run waits for jobs in flight, or for submissions: a second stop ends either."""
+
+    async def work() -> None:
+        run = run_of(Run, tmp_path)
+        assert isinstance(run, Run)
+        run.submitter._posting = 0 if waits else 1
+        run.ledger.tally[State.WAITING] = 1
+        ending = asyncio.create_task(run.to_its_end())
+        await asyncio.sleep(100.0)
+        run.control.stop("on request", ExitCode.RUN_AGAIN, home=waits)
+        await asyncio.sleep(100.3)
+        assert not ending.done()
+        began = asyncio.get_running_loop().time()
+        run.control.stop("again", ExitCode.RUN_AGAIN, abort=True)
+        await ending
+        assert asyncio.get_running_loop().time() == began
 
     run_virtually(work())

@@ -3,7 +3,18 @@
 Data goes to stdout, messages go to stderr.
 """
 
-from batcher.cli import failures, init, maintenance, one_document, options, outputs, running
+from batcher.cli import (
+    failures,
+    init,
+    maintenance,
+    one_document,
+    options,
+    outputs,
+    planning,
+    running,
+    serving,
+    status,
+)
 from batcher.cli.group import main
 
 __all__ = [
@@ -14,5 +25,8 @@ __all__ = [
     "one_document",
     "options",
     "outputs",
+    "planning",
     "running",
+    "serving",
+    "status",
 ]

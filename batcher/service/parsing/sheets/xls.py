@@ -1,64 +1,51 @@
-"""Read XLS: the records of Excel 5 to 2003, by [MS-XLS], in their file of streams.
+"""Read XLS: the sheets of Excel 5 to 2003, by [MS-XLS], in their file of streams.
 
 A record that is broken ends its sheet; the sheet's `unread` says so.
 """
 
 from __future__ import annotations
 
-import codecs
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from batcher.service.parsing.pages import PageBlock, corrupt, protected
-from batcher.service.parsing.sheets.number_format import BUILT_IN, GENERAL, NumberFormat, general
+from batcher.service.parsing.pages import PageBlock, corrupt
+from batcher.service.parsing.sheets.number_format import NumberFormat, general
 from batcher.service.parsing.sheets.page_setup import add_headers
-from batcher.service.parsing.sheets.workbook import Limits, Sheet, cell_name, comment, numbers_in
+from batcher.service.parsing.sheets.workbook import Sheet, cell_name, comment, numbers_in
+from batcher.service.parsing.sheets.xls_records import (
+    BOOLEAN,
+    BOX_TEXT,
+    BROKEN,
+    CHART_SOURCE,
+    CHART_TEXT,
+    COLUMN,
+    CONTINUE,
+    FOOTER,
+    FORMULA,
+    FORMULA_TEXT,
+    HEADER,
+    NOTE,
+    NUMBER,
+    NUMBERS,
+    OBJECT,
+    RICH_TEXT,
+    RK,
+    ROW,
+    SHARED_TEXT,
+    TEXT,
+    Book,
+    characters,
+    records,
+)
 from batcher.service.parsing.sheets.xlsb import ERRORS, rk_number
-from batcher.service.parsing.sheets.xlsx import format_of
 
 COLUMNS: Final = 256
-# numbers of records, section 2.3
-_FORMULA: Final = 0x06
-_END: Final = 0x0A
-_HEADER: Final = 0x14
-_FOOTER: Final = 0x15
-_NOTE: Final = 0x1C
-_DATES: Final = 0x22
-_PASSWORD: Final = 0x2F
-_CONTINUE: Final = 0x3C
-_CODE_PAGE: Final = 0x42
-_OBJECT: Final = 0x5D
-_COLUMN: Final = 0x7D
-_SHEET: Final = 0x85
-_NUMBERS: Final = 0xBD
-_RICH_TEXT: Final = 0xD6
-_STYLE: Final = 0xE0
-_SHARED_TEXTS: Final = 0xFC
-_SHARED_TEXT: Final = 0xFD
-_BOX_TEXT: Final = 0x1B6
-_NUMBER: Final = 0x203
-_TEXT: Final = 0x204
-_BOOLEAN: Final = 0x205
-_FORMULA_TEXT: Final = 0x207
-_ROW: Final = 0x208
-_RK: Final = 0x27E
-_FORMAT: Final = 0x41E
-_BEGIN: Final = 0x809
-_CHART_TEXT: Final = 0x100D
-_CHART_SOURCE: Final = 0x1051
-_OF_CHARTS: Final = (_CHART_TEXT, _CHART_SOURCE)
-_CELLS: Final = (_FORMULA, _RICH_TEXT, _SHARED_TEXT, _NUMBER, _TEXT, _BOOLEAN, _RK)
-
-_LATEST: Final = 0x600  # the version of Excel 97 and later, whose texts are Unicode
-_MODULE: Final = 6  # a sheet that is a program
+_CELLS: Final = (FORMULA, RICH_TEXT, SHARED_TEXT, NUMBER, TEXT, BOOLEAN, RK)
 _PICTURE: Final = 8  # types of what lies on a sheet
 _NOTE_OBJECT: Final = 25
 _IN_CELLS: Final = 2  # the source of a chart's text is a cell
-_PAGES: Final = {1200: "utf-16-le", 10000: "mac_roman", 32768: "mac_roman", 32769: "cp1252"}
-_BROKEN: Final = (struct.error, LookupError, ValueError, OSError, TypeError, AttributeError)
 
 
 def read_xls(path: Path, *, with_hidden: bool) -> list[Sheet]:
@@ -72,186 +59,20 @@ def read_xls(path: Path, *, with_hidden: bool) -> list[Sheet]:
         with olefile.OleFileIO(str(path)) as file:
             name = next((n for n in ("Workbook", "Book") if file.exists(n)), None)
             stream = file.openstream(name).read() if name else b""
-    except _BROKEN as error:
+    except BROKEN as error:
         raise corrupt(f"the workbook can't be read: {error}") from error
     if not stream:
         raise corrupt("the workbook can't be read: it holds no sheets")
-    book = _Book(stream)
+    book = Book(stream)
     try:
         book.read()
-    except _BROKEN as error:
+    except BROKEN as error:
         raise corrupt(f"the workbook can't be read: {error}") from error
     return [
         _SheetReader(book, name, start).read()
         for name, start, is_hidden in book.sheets
         if with_hidden or not is_hidden
     ]
-
-
-# --- records --------------------------------------------------------------------------------------
-
-
-def _records(stream: bytes, start: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the number and data of each record from `start` to the end of its substream.
-
-    A chart on a sheet is a substream within it, of whose records only texts are of use.
-    """
-    depth = 0
-    while start + 4 <= len(stream):
-        kind, size = struct.unpack_from("<HH", stream, start)
-        data = stream[start + 4 : start + 4 + size]
-        start += 4 + size
-        depth += kind == _BEGIN
-        if kind == _END:
-            depth -= 1
-            if depth <= 0:
-                return
-        elif depth == 1 or (depth and kind in _OF_CHARTS):
-            yield kind, data
-    raise ValueError("it is cut off")
-
-
-class _Book:
-    """The records before those of the sheets: what cells refer to, and where sheets begin."""
-
-    def __init__(self, stream: bytes) -> None:
-        self.stream = stream
-        self.sheets: list[tuple[str, int, bool]] = []  # name, start, whether it is hidden
-        self.formats: list[NumberFormat | None] = []
-        self.texts: list[str] = []
-        self.limits = Limits()
-        self.is_latest = True
-        self._encoding = "cp1252"
-
-    def read(self) -> None:
-        """Read the records. Raises DocumentProblem if they are encrypted."""
-        codes = dict(BUILT_IN)
-        used: list[int] = []
-        shared: list[bytes] = []
-        since_1904 = False
-        last = 0
-        for kind, data in _records(self.stream, 0):
-            if kind == _BEGIN:
-                self.is_latest = struct.unpack_from("<H", data)[0] >= _LATEST
-            elif kind == _PASSWORD:
-                raise protected()
-            elif kind == _CODE_PAGE:
-                self._encoding = _encoding(struct.unpack_from("<H", data)[0])
-            elif kind == _DATES:
-                since_1904 = data[:1] == b"\x01"
-            elif kind == _FORMAT:
-                codes[struct.unpack_from("<H", data)[0]] = self.string(data, 2, wide=self.is_latest)
-            elif kind == _STYLE:
-                used.append(struct.unpack_from("<H", data, 2)[0])
-            elif kind == _SHEET:
-                self._add_sheet(data)
-            elif kind == _SHARED_TEXTS or (kind == _CONTINUE and last == _SHARED_TEXTS):
-                shared.append(data)
-                kind = _SHARED_TEXTS
-            last = kind
-        self.formats = [format_of(codes.get(n, GENERAL), since_1904=since_1904) for n in used]
-        self.texts = list(_shared_texts(shared)) if shared else []
-
-    def _add_sheet(self, data: bytes) -> None:
-        start, hidden, type_ = struct.unpack_from("<IBB", data)
-        if type_ != _MODULE:
-            self.sheets.append((self.string(data, 6, wide=False), start, bool(hidden & 3)))
-
-    def string(self, data: bytes, start: int, *, wide: bool) -> str:
-        """Return a string whose length stands in one byte, or in two if it is `wide`."""
-        length = int.from_bytes(data[start : start + 1 + wide], "little")
-        start += 1 + wide
-        if self.is_latest:
-            return _characters(data[start:], length)
-        return data[start : start + length].decode(self._encoding, "replace")
-
-
-def _encoding(page: int) -> str:
-    name = _PAGES.get(page, f"cp{page}")
-    try:
-        return codecs.lookup(name).name
-    except LookupError:
-        return "cp1252"
-
-
-def _characters(data: bytes, length: int) -> str:
-    """Return at most `length` characters; the first byte tells whether each takes two bytes."""
-    if not data:
-        return ""
-    if data[0] & 1:
-        return data[1 : 1 + 2 * length].decode("utf-16-le", "replace")
-    return data[1 : 1 + length].decode("latin-1")
-
-
-def _shared_texts(parts: list[bytes]) -> Iterator[str]:
-    """Yield the texts that cells refer to by number. They go on from one record to the next."""
-    reader = _Pieces(parts)
-    _, count = struct.unpack("<II", reader.take(8))
-    for _ in range(count):
-        if reader.is_at_end():
-            return
-        length, flags = struct.unpack("<HB", reader.take(3))
-        runs = struct.unpack("<H", reader.take(2))[0] if flags & 8 else 0
-        extra = struct.unpack("<I", reader.take(4))[0] if flags & 4 else 0
-        yield reader.characters(length, is_wide=bool(flags & 1))
-        reader.skip(4 * runs + extra)
-
-
-class _Pieces:
-    """Bytes that are spread over several records."""
-
-    def __init__(self, parts: list[bytes]) -> None:
-        self._parts = parts
-        self._number = 0
-        self._start = 0
-
-    def is_at_end(self) -> bool:
-        self._advance()
-        return self._number >= len(self._parts)
-
-    def take(self, size: int) -> bytes:
-        """Return the next bytes. Raises ValueError if there are fewer."""
-        taken = b""
-        while len(taken) < size:
-            if self.is_at_end():
-                raise ValueError("a text is cut off")
-            part = self._parts[self._number][self._start :][: size - len(taken)]
-            self._start += len(part)
-            taken += part
-        return taken
-
-    def skip(self, size: int) -> None:
-        while size and not self.is_at_end():
-            step = min(size, len(self._parts[self._number]) - self._start)
-            self._start += step
-            size -= step
-
-    def characters(self, length: int, *, is_wide: bool) -> str:
-        """Return the next characters. A record that goes on with them says anew how wide they are.
-
-        Raises ValueError if there are fewer.
-        """
-        texts: list[str] = []
-        while length:
-            part = self._parts[self._number] if self._number < len(self._parts) else b""
-            if self._start >= len(part):
-                is_wide = bool(self.take(1)[0] & 1)
-                part = self._parts[self._number]
-            size = 2 if is_wide else 1
-            here = min(length, (len(part) - self._start) // size)
-            raw = part[self._start : self._start + here * size]
-            texts.append(raw.decode("utf-16-le" if is_wide else "latin-1", "replace"))
-            self._start = self._start + here * size if here else len(part)
-            length -= here
-        return "".join(texts)
-
-    def _advance(self) -> None:
-        while self._number < len(self._parts) and self._start >= len(self._parts[self._number]):
-            self._number += 1
-            self._start = 0
-
-
-# --- one sheet ------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -270,7 +91,7 @@ class _Beside:
 class _SheetReader:
     """Reads the records of one sheet, which begin at `start`."""
 
-    def __init__(self, book: _Book, name: str, start: int) -> None:
+    def __init__(self, book: Book, name: str, start: int) -> None:
         self._book = book
         self._sheet = Sheet(name)
         self._start = start
@@ -286,11 +107,11 @@ class _SheetReader:
         sheet = self._sheet
         broken: Exception | None = None
         try:
-            for kind, data in _records(self._book.stream, self._start):
-                if kind != _CONTINUE:
+            for kind, data in records(self._book.stream, self._start):
+                if kind != CONTINUE:
                     self._awaited = 0
                 self._record(kind, data)
-        except _BROKEN as error:
+        except BROKEN as error:
             broken = error
         for number, cells in sorted(self._cells.items()):
             row = self._book.limits.row(number, cells)
@@ -304,19 +125,19 @@ class _SheetReader:
     def _record(self, kind: int, data: bytes) -> None:
         if kind in _CELLS:
             self._cell(kind, data)
-        elif kind == _NUMBERS:
+        elif kind == NUMBERS:
             row, first = struct.unpack_from("<HH", data)
             for n in range((len(data) - 6) // 6):
                 (style,) = struct.unpack_from("<H", data, 4 + 6 * n)
                 value = rk_number(data[6 + 6 * n : 10 + 6 * n])
                 self._put(row, first + n, self._number(style, value))
-        elif kind == _FORMULA_TEXT:
+        elif kind == FORMULA_TEXT:
             row, column, style = self._formula
             text = self._book.string(data, 0, wide=True)
             self._put(row, column, self._styled(style, text))
-        elif kind == _ROW and data[12] & 0x20:
+        elif kind == ROW and data[12] & 0x20:
             self._sheet.hidden_rows.add(struct.unpack_from("<H", data)[0])
-        elif kind == _COLUMN and data[8] & 1:
+        elif kind == COLUMN and data[8] & 1:
             self._beside.hidden_columns.append(struct.unpack_from("<HH", data))
         else:
             self._other(kind, data)
@@ -325,15 +146,15 @@ class _SheetReader:
 
     def _cell(self, kind: int, data: bytes) -> None:
         row, column, style = struct.unpack_from("<HHH", data)
-        if kind == _NUMBER:
+        if kind == NUMBER:
             text = self._number(style, struct.unpack_from("<d", data, 6)[0])
-        elif kind == _RK:
+        elif kind == RK:
             text = self._number(style, rk_number(data[6:10]))
-        elif kind == _SHARED_TEXT:
+        elif kind == SHARED_TEXT:
             text = self._styled(style, self._book.texts[struct.unpack_from("<I", data, 6)[0]])
-        elif kind == _BOOLEAN:
+        elif kind == BOOLEAN:
             text = _boolean(data[6], is_error=data[7] == 1)
-        elif kind == _FORMULA:
+        elif kind == FORMULA:
             self._formula = row, column, style
             text = self._result(style, data[6:14])
         else:
@@ -370,22 +191,22 @@ class _SheetReader:
 
     def _other(self, kind: int, data: bytes) -> None:
         beside = self._beside
-        if kind == _CONTINUE and self._awaited:
-            text = _characters(data, self._awaited)
+        if kind == CONTINUE and self._awaited:
+            text = characters(data, self._awaited)
             beside.boxes[self._box] = beside.boxes.get(self._box, "") + text
             self._awaited -= len(text)
-        elif kind == _BOX_TEXT and self._book.is_latest:
+        elif kind == BOX_TEXT and self._book.is_latest:
             (self._awaited,) = struct.unpack_from("<H", data, 10)
-        elif kind == _OBJECT and len(data) >= 8:
+        elif kind == OBJECT and len(data) >= 8:
             self._object(data)
-        elif kind in (_HEADER, _FOOTER) and data:
+        elif kind in (HEADER, FOOTER) and data:
             code = self._book.string(data, 0, wide=self._book.is_latest)
-            beside.headers.append(("Header" if kind == _HEADER else "Footer", code))
-        elif kind == _NOTE:
+            beside.headers.append(("Header" if kind == HEADER else "Footer", code))
+        elif kind == NOTE:
             self._note(data)
-        elif kind == _CHART_SOURCE:
+        elif kind == CHART_SOURCE:
             self._source = data[1]
-        elif kind == _CHART_TEXT:
+        elif kind == CHART_TEXT:
             if self._source != _IN_CELLS:
                 beside.charts.append(self._book.string(data, 2, wide=False))
             self._source = 0

@@ -89,7 +89,7 @@ class Request:
 @SERVICE
 @OVERRIDES
 @click.option("--name", default="", metavar="NAME", help="What stdin is called, as in scan.pdf.")
-@click.option("--again", is_flag=True, help="Ask anew although an answer is stored; pays again.")
+@click.option("--again", is_flag=True, help="Ask again although an answer is stored; pays again.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors.")
 def parse(
     what: tuple[str, ...],
@@ -225,7 +225,7 @@ def _stored(request: Request, entry: Entry) -> Stored | None:
         _say(
             request,
             f"{request.called}: stored on {stored.at:%Y-%m-%d %H:%M}, nothing is paid "
-            f"({changed}--again asks anew)",
+            f"({changed}--again asks again)",
         )
     return stored
 
@@ -273,7 +273,7 @@ def _tell_why(request: Request, entry: Entry, summary: Summary) -> None:
     if summary.exit_code == ExitCode.RUN_AGAIN:
         tell_trouble("to continue, rerun the same command: nothing is paid twice")
     elif summary.exit_code == ExitCode.INCOMPLETE:
-        tell_trouble("--again sends it anew, and pays for it: once more, where this was paid")
+        tell_trouble("--again sends it again, and pays for it: once more, where this was paid")
         for group in summary.failures:
             where = shlex.quote(str(entry.output))
             tell_trouble(f"its history: batcher why {where} {shlex.quote(group.example)}")

@@ -544,7 +544,7 @@ def _believe(connection: sqlite3.Connection, path: Path) -> None:
     if found:
         raise LedgerDamaged(
             f"{path}: {'; '.join(found)}. Nothing is submitted on its word. `batcher rebuild` "
-            "makes it anew from its "
+            "rebuilds it from its "
             "journal, `batcher verify` says all that is wrong"
         )
     mark(connection, path)

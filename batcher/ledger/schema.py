@@ -171,7 +171,7 @@ def refuse_empty(connection: sqlite3.Connection, path: Path) -> None:
         raise LedgerOlder(
             f"{path}: there is nothing in this ledger yet; `batcher run` fills it, and where "
             "there had been something "
-            "`batcher rebuild` makes it anew"
+            "`batcher rebuild` makes it again"
         )
 
 

@@ -1,7 +1,7 @@
 """`batcher prune`: removes from disk what nobody needs any more, and says what that is beforehand.
 
 Never a result, a journal, or a file that the ledger still needs. The plan is made from the disk and
-the ledger; carrying it out begins with the ledger's lock and a plan made anew.
+the ledger; carrying it out begins with the ledger's lock and a plan made again.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def rebuild(ledger: Path, *, batch: str | None) -> Rebuilt:
                 f"{journal_of(ledger)}: there is no journal of this ledger to rebuild from; "
                 "`batcher rebuild MANIFEST` "
                 "asks the service that the manifest names for its listing, `batcher run "
-                "--start-over` begins anew, and "
+                "--start-over` starts over, and "
                 "pays for everything again"
             )
         made, skipped = begin(ledger, batch=batch)

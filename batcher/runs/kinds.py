@@ -165,7 +165,7 @@ class CollectRun:
         return {
             "uploads": self.rate_limits.upload,
             "submissions": self.rate_limits.submit,
-            "looks at the service's list of jobs": self.rate_limits.list,
+            "reads of the job list": self.rate_limits.list,
             "results": self.rate_limits.fetch,
             "deletions at the service": self.rate_limits.clean,
         }
@@ -287,7 +287,7 @@ class CollectRun:
     def _tell_of_homecoming(self) -> None:
         """Warn that the run still waits: nothing is sent any more, and jobs may take hours."""
         until = self.ledger.tracking.nearest_deadline_at() or self._clock()
-        what = f"{pluralize(self.ledger.in_flight, 'job')} still out, waited for"
+        what = f"{pluralize(self.ledger.in_flight, 'job')} still in flight, waited for"
         self.control.warn_of_wait(
             what, datetime.fromtimestamp(until), f"at the latest; {self.control.reason}"
         )

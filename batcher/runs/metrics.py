@@ -282,7 +282,7 @@ async def measuring(
     metrics = RunMetrics(manifest, ledger)
     async with listening(host, port, metrics.page) as address:
         if not is_loopback(host):
-            control.warn(f"whoever reaches this machine can read its metrics: {address}")
+            control.warn(f"anybody who can reach this machine can read its metrics: {address}")
         elif port == 0:
             control.tell(f"metrics: {address}")
         looking = asyncio.create_task(metrics.watch_lag())

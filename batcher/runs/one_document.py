@@ -25,7 +25,7 @@ from batcher.runs.document_cache import DocumentCache, Entry
 WHERE: Final = "batcher parse"
 LISTING: Final = "input.jsonl"
 _OURS: Final = ("batch", "source", "output")  # keys that say what `parse` says itself
-_ANEW: Final = "--again starts anew, and pays again"
+_ANEW: Final = "--again starts over, and pays again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,4 +148,4 @@ def is_under_way(entry: Entry) -> bool:
         with closing(LedgerReader.open(entry.ledger)) as ledger:
             return any(one.state in OPEN for one in ledger.documents())
     except LedgerError:
-        return False  # nobody can tell, and the person says to start anew
+        return False  # nobody can tell, and the person says to start again

@@ -95,13 +95,13 @@ def refuse_strangers(manifest: Manifest) -> None:
     if journal_of(ledger).exists():
         raise LedgerForeign(
             f"{journal_of(ledger)}: there is a journal but no ledger at {ledger}; a run would pay "
-            "for everything anew. "
+            "for everything again. "
             "`batcher rebuild` makes the ledger from its journal, --start-over begins without"
         )
     if output.is_dir() and any(not entry.name.startswith(".") for entry in output.iterdir()):
         raise LedgerForeign(
             f"{output}: there are files but no ledger at {ledger}; were they results, a run would "
-            "pay for them anew. "
+            "pay for them again. "
             "`batcher rebuild MANIFEST` makes one of the service's listing; or name another "
             "output.directory, put the "
             "ledger back, or begin without by --start-over"

@@ -55,8 +55,7 @@ class DeadlineMonitor:
     def _notice_sleep(self, asleep: float) -> None:
         if asleep > ASLEEP:
             self._control.warn(
-                f"the machine was asleep for {format_duration(asleep)}: everything is looked at "
-                "again"
+                f"the machine was asleep for {format_duration(asleep)}: everything is checked again"
             )
             self._poller.look_at_all()
 
@@ -84,8 +83,8 @@ class DeadlineMonitor:
 
 def _words(mark: float, left: float) -> str:
     if mark >= 1.0:
-        return "the time of the oldest job that is out is over: its result may be gone"
+        return "the time of the oldest job in flight is over: its result may be gone"
     return (
-        f"{mark:.0%} of its time is over for the oldest job that is out: {format_duration(left)} "
+        f"{mark:.0%} of its time is over for the oldest job in flight: {format_duration(left)} "
         "are left"
     )

@@ -125,7 +125,7 @@ class Poller:
         except BatcherError:
             raise
         except Exception as error:
-            self._boundary.caught(error, about="a look at the jobs that are out")
+            self._boundary.caught(error, about="a check of the jobs in flight")
             for watched in due:
                 if self._jobs.get(watched.flight.document) is watched and not watched.fetching:
                     self._jobs.look_in(watched.flight.document, AFTER_TROUBLE)

@@ -37,10 +37,10 @@ class RunControl:
     strict: bool = False  # whether unsaved documents count as a failure, also those of earlier runs
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     asked: Signal = field(default_factory=Signal)  # given each time somebody asks for the end
-    tell: Callable[[str], None] = lambda words: None  # shows a warning to whoever watches the run
+    tell: Callable[[str], None] = lambda words: None  # shows a warning to those who watch the run
     # keeps traces for developers
     trace: Callable[[str], None] = lambda text: None
-    # asks whoever watches the run; None if nobody does
+    # asks those who watch the run; None if nobody does
     ask: Callable[[str], Awaitable[bool]] | None = None
     # called for each request to the service; None if nobody wants to know
     observe: Observer | None = None

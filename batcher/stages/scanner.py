@@ -45,7 +45,7 @@ class Scanner:
         clock: Callable[[], float],
         tell: Callable[[str], None] = lambda words: None,
     ) -> None:
-        """`tell` is called with messages for whoever watches the run."""
+        """`tell` is called with messages for people who watch the run."""
         self.done = asyncio.Event()
         # documents queued by an earlier run that the manifest no longer asks for
         self.withdrawn = 0

@@ -53,7 +53,7 @@ ADVICE: Final = {
 }
 
 _NOTHING_IN_IT: Final = (
-    "there is nothing in it: fetch or save it anew, and the next run takes it; "
+    "there is nothing in it: fetch or save it again, and the next run takes it; "
     'source.min_size = "1B" leaves empty files out'
 )
 _NEWER: Final = "the next run takes the newer version"
@@ -74,13 +74,13 @@ BY_NAME: Final = {
     f"or save it without one: {_NEWER}",
     ErrorName.DOCUMENT_UNSUPPORTED: "convert it to a type that the service reads, or leave it out "
     "by source.exclude",
-    ErrorName.DOCUMENT_CORRUPT: f"see whether it opens at all, and save or fetch it anew: {_NEWER}",
-    ErrorName.DOCUMENT_EMPTY: f"see whether there is anything in it, and fetch it anew: {_NEWER}",
+    ErrorName.DOCUMENT_CORRUPT: f"see whether it opens at all, save or fetch it again: {_NEWER}",
+    ErrorName.DOCUMENT_EMPTY: f"see whether there is anything in it, and fetch it again: {_NEWER}",
     ErrorName.DOCUMENT_TOO_LARGE: _SPLIT,
     ErrorName.OFFICE_CONVERSION_TOO_LARGE: f"save it as PDF, or {_SPLIT}",
     ErrorName.CELL_COUNT_EXCEEDED: _SPLIT,
     ErrorName.IMAGE_TOO_LARGE: f"make the picture smaller: {_NEWER}",
-    ErrorName.IMAGE_TOO_SMALL: f"scan it anew at a higher resolution: {_NEWER}",
+    ErrorName.IMAGE_TOO_SMALL: f"scan it again at a higher resolution: {_NEWER}",
     ErrorName.IMAGE_INVALID_ASPECT_RATIO: "it is too long or too narrow: cut it into pieces; "
     f"{_NEWER}",
     ErrorName.CONTEXT_WINDOW_EXCEEDED: f"too much for the model at once: {_LESS}",
@@ -95,7 +95,7 @@ BY_NAME: Final = {
     f"right, {_AGAIN}",
     ErrorName.NOT_FOUND: "what the job was to read was gone at the service; `batcher retry {what} "
     "--only {kind}` sends "
-    "it anew",
+    "it again",
     ErrorName.JOB_CANCELLED: f"somebody cancelled the job at the service: {_PAYS}",
     ErrorName.JOB_DELETED: f"somebody deleted the job at the service: {_PAYS}",
     ErrorName.JOB_DELETION_IN_PROGRESS: f"somebody deleted the job at the service: {_PAYS}",
@@ -116,7 +116,7 @@ _PERHAPS_THE_FILE: Final = frozenset(
 _EVERY_TRY: Final = (
     "each of its tries was perhaps paid, and all ended alike, so it may well be the file: try a "
     "part of it "
-    f"(options.settings.page_range) or save it anew: {_NEWER}; `batcher retry {{what}} --only "
+    f"(options.settings.page_range) or save it again: {_NEWER}; `batcher retry {{what}} --only "
     "transient` as it is "
     "may pay again in vain"
 )
@@ -241,7 +241,7 @@ def _words(group: FailureGroup, what: Path) -> str:
 def _advice(group: FailureGroup) -> str:
     if group.waits:
         return (
-            f"{next_time(group)}; `batcher retry {{what}} --only transient` begins its count anew"
+            f"{next_time(group)}; `batcher retry {{what}} --only transient` starts its count again"
         )
     if group.reason == EMPTY:
         return _NOTHING_IN_IT

@@ -13,7 +13,7 @@ _APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 class LogFile:
     """Appends text to the file at `path`, which only its owner may read if it is new.
 
-    Each text is written in one piece. A file that was moved or deleted is opened anew. Raises
+    Each text is written in one piece. A file that was moved or deleted is opened again. Raises
     OSError where the file can't be opened at first. Later troubles don't stop a run: `tell` is
     called with the first of them.
     """
@@ -44,7 +44,7 @@ class LogFile:
         return os.open(self._path, _APPEND, 0o600)
 
     def _follow(self) -> None:
-        """Open the file anew if another or none is at its path by now."""
+        """Open the file again if another or none is at its path by now."""
         try:
             there = self._path.stat()
         except FileNotFoundError:

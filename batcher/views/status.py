@@ -262,7 +262,7 @@ def _cost_lines(pages: int, cost: Mapping[str, float]) -> Iterator[str]:
 
 
 _TO_TELL = (
-    ("lost", "{} of it for results that never came home"),
+    ("lost", "{} of it for results that were never fetched"),
     ("failed", "{} more for jobs that failed, should the service bill them"),
     ("committed", "at least {} committed to jobs in flight"),
 )

@@ -19,7 +19,7 @@ _HOME_AND_CLEAR: Final = "\x1b[H\x1b[J"
 def watch(batch: str, ledger: Path, *, stream: TextIO, pause: float = PAUSE) -> None:
     """Print the status every `pause` seconds; return when no run is in progress.
 
-    On a terminal the text is redrawn in place; elsewhere each change is printed anew.
+    On a terminal the text is redrawn in place; elsewhere each change is printed again.
     """
     shown = ""
     while True:

@@ -616,7 +616,7 @@ async def test_what_expired_is_told_with_its_cost(inbox: Path, peer: Peer, tmp_p
     assert (summary.documents["expired"], summary.dollars) == (1, 0.015)
     told = status_values(tmp_path / "out" / ".batcher" / "ledger.db")
     assert told["cost"]["lost"] == 1
-    assert "1 credit ($0.01) of it for results that never came home" in status_words("out", told)
+    assert "1 credit ($0.01) of it for results that were never fetched" in status_words("out", told)
 
 
 async def test_a_result_whose_time_runs_out_is_warned_of(

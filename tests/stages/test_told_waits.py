@@ -21,7 +21,7 @@ from batcher.reducto.fake_client import FakeClient, FakeService
 WAITS = {
     "upload": "uploads wait",
     "run_job": "submissions wait",
-    "jobs": "looks at the service's list of jobs wait",
+    "jobs": "reads of the job list wait",
     "job": "results wait",
     "delete_job": "deletions at the service wait",
 }
@@ -116,7 +116,7 @@ def test_who_waits_for_jobs_after_a_limit_is_told_until_when(house: House) -> No
         assert (await house.run())["saved"] == 1
         (told,) = house.control.warnings
         assert re.match(
-            r"1 job still out, waited for until \d\d:\d\d:\d\d: at the latest; "
+            r"1 job still in flight, waited for until \d\d:\d\d:\d\d: at the latest; "
             r"limits.max_documents",
             told,
         )

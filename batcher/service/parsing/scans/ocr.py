@@ -33,7 +33,7 @@ NOTHING_FOUND: Final = "not read: OCR found no text"
 # with RapidOCR.
 TESSERACTS: Final = 8
 ENGINES: Final = 2
-RUN: Final = 3  # pages of a PDF that are read in one go, since it is opened anew each time
+RUN: Final = 3  # pages of a PDF that are read in one go, since it is opened again each time
 RAPID_PIXELS: Final = 12_000_000  # of a picture for RapidOCR, which keeps several copies of it
 RAPID_LANGUAGES: Final = frozenset({"eng", "chi_sim"})  # what its own models read
 BLANK: Final = 48  # of 255 levels of grey: a page that varies by less has nothing on it

@@ -185,7 +185,7 @@ class _Pieces:
             size -= step
 
     def characters(self, length: int, *, is_wide: bool) -> str:
-        """Return the next characters. A record that goes on with them says anew how wide they are.
+        """Return the next characters. A record that goes on with them says again how wide they are.
 
         Raises ValueError if there are fewer.
         """

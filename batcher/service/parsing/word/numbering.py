@@ -22,7 +22,7 @@ LONGEST_TEXT: Final = 100  # characters of a level's text
 class Level:
     """One level of a list. `text` has %1 for the number of the first level, and so on.
 
-    `restart` is the level from 1 that makes this one begin anew, as any higher one does; 0 for
+    `restart` is the level from 1 that makes this one begin again, as any higher one does; 0 for
     none, or None for each higher level.
     """
 

@@ -51,7 +51,7 @@ IMPURE_MODULES: Final = {
     "core": set[str](),
     "reducto": {"client", "fake_client", "public_addresses"},
     "manifest": {"loading", "certificates"},
-    "common": {"group_writer", "missing_paths", "private_files", "text_files"},
+    "common": {"group_writer", "missing_paths", "private_files", "signals", "text_files"},
 }
 GIVEN_A_RANDOM: Final = {"core.retry_policy", "core.inflight"}
 CLOCKS: Final = re.compile(r"\b(?:datetime\.now|date\.today|time\.time|time\.monotonic)\b")

@@ -16,6 +16,7 @@ What can happen to a single document while it is processed is an event, not an e
     │   ├── LedgerNewer           a later version of batcher wrote it
     │   ├── LedgerOlder           an earlier version wrote it, and it isn't migrated yet
     │   ├── LedgerDamaged         its bytes are not what SQLite wrote
+    │   ├── LedgerOutdated        it is an older copy, and the results know of later runs
     │   ├── AttemptOpen           the same bytes and step are in flight for another document
     │   └── Outdated              a newer version replaced the document, which must not be sent
     ├── SourceError               one document can't be read as planned
@@ -142,6 +143,10 @@ class LedgerOlder(LedgerError):
 
 
 class LedgerDamaged(LedgerError):
+    pass
+
+
+class LedgerOutdated(LedgerError):
     pass
 
 

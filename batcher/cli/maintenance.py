@@ -375,10 +375,11 @@ def rebuild(what: Path, listing: bool, as_json: bool) -> None:
         raise click.UsageError(
             "which service to ask stands in the manifest: batcher rebuild MANIFEST --listing"
         )
-    if not what.is_dir() and (listing or falls_short(place.ledger)):
+    if not what.is_dir() and (listing or falls_short(place.ledger, place.output)):
         done = complete(rebuild_from_listing(known_manifest(what)))
     else:
-        done = make_anew(place.ledger, batch=None if what.is_dir() else place.batch)
+        batch = None if what.is_dir() else place.batch
+        done = make_anew(place.ledger, batch=batch, output=place.output)
     if as_json:
         click.echo(json.dumps(asdict(done)))
         return

@@ -28,6 +28,7 @@ from batcher.core.lifecycle import IN_FLIGHT, OPEN, UNSENT, State
 from batcher.core.reservations import Reservation
 from batcher.errors import LedgerDamaged, LedgerError, LedgerForeign, OutputError
 from batcher.ledger import event_writes, intake, integrity, run_spend, schema
+from batcher.ledger.claim import Claim, advance, claim_of
 from batcher.ledger.connection import reader
 from batcher.ledger.journal import Journal, journal_of, mark
 from batcher.ledger.lock import lock
@@ -303,6 +304,7 @@ class Ledger:
 
         def begin(connection: sqlite3.Connection) -> int:
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('manifest', ?)", (manifest,))
+            advance(connection)
             return int(connection.execute(sql, (at, version, service)).lastrowid or 0)
 
         return await self._writer.do(begin)
@@ -345,9 +347,20 @@ class Ledger:
             )
 
     async def end_run(self, run: int, *, exit_code: int, summary: str) -> None:
+        """Record the end of a run; `summary` is JSON."""
         values = (self.clock(), exit_code, summary, run)
         sql = "UPDATE runs SET ended_at = ?, exit_code = ?, summary = ? WHERE id = ?"
-        await self._writer.do(lambda c: c.execute(sql, values))
+
+        def end(connection: sqlite3.Connection) -> None:
+            connection.execute(sql, values)
+            advance(connection)
+
+        await self._writer.do(end)
+
+    @property
+    def claim(self) -> Claim | None:
+        """What the ledger claims beside the results; it moves when a run begins and ends."""
+        return claim_of(self.reader)
 
     # --- waiting ----------------------------------------------------------------------------------
 

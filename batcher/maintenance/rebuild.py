@@ -19,8 +19,9 @@ import msgspec
 from batcher.adapters.clock import SteadyClock
 from batcher.core import events
 from batcher.core.lifecycle import VERDICTS, Impossible, State
-from batcher.errors import AttemptOpen, LedgerError
+from batcher.errors import AttemptOpen, LedgerError, LedgerForeign
 from batcher.ledger import event_writes, intake
+from batcher.ledger.claim import adopt, claim_of, outdated
 from batcher.ledger.connection import reader
 from batcher.ledger.journal import Journal, JournalEntry, discontinuity, entries, journal_of, retold
 from batcher.ledger.ledger import healthy, lock, open_ledger
@@ -41,15 +42,15 @@ class Rebuilt:
     set_aside: str | None
 
 
-def rebuild(ledger: Path, *, batch: str | None) -> Rebuilt:
-    """Rebuild the ledger from its journal.
+def rebuild(ledger: Path, *, batch: str | None, output: Path) -> Rebuilt:
+    """Rebuild the ledger from its journal; `output` is the directory of its results.
 
     `batch` is the name of the batch; with None the next run that uses the ledger sets it. Raises
     LedgerError where the ledger is healthy, or where there is no journal to rebuild it from.
     """
     with ExitStack() as stack:
         stack.callback(os.close, lock(ledger))
-        if falls_short(ledger) and not (is_there(ledger) and healthy(ledger)):
+        if falls_short(ledger, output) and not (is_there(ledger) and _is_whole(ledger, output)):
             raise LedgerError(
                 f"{journal_of(ledger)}: there is no journal of this ledger to rebuild from; "
                 "`batcher rebuild MANIFEST` "
@@ -57,14 +58,15 @@ def rebuild(ledger: Path, *, batch: str | None) -> Rebuilt:
                 "--start-over` starts over, and "
                 "pays for everything again"
             )
-        made, skipped = begin(ledger, batch=batch)
-        return put_in_place(made, ledger, skipped)
+        made, skipped = begin(ledger, batch=batch, output=output)
+        return put_in_place(made, ledger, skipped, output=output)
 
 
-def falls_short(ledger: Path) -> bool:
+def falls_short(ledger: Path, output: Path) -> bool:
     """Return whether more may have been sent than the journal records.
 
-    That is so where it is lost, or isn't the journal of the ledger beside it.
+    That is so where it is lost, isn't the journal of the ledger beside it, or where the two are
+    older than the results in `output`.
     """
     if not is_there(journal_of(ledger)):
         return True
@@ -73,7 +75,10 @@ def falls_short(ledger: Path) -> bool:
     refuse_unreadable(ledger)
     try:
         with closing(reader(ledger)) as connection:
-            return discontinuity(connection, ledger) is not None
+            return (
+                discontinuity(connection, ledger) is not None
+                or outdated(claim_of(connection), output) is not None
+            )
     except sqlite3.DatabaseError:
         return False
     except PermissionError as error:
@@ -81,29 +86,29 @@ def falls_short(ledger: Path) -> bool:
         raise LedgerError(f"{journal}: {error.strerror}; {who_may_read(journal)}") from error
 
 
-def begin(ledger: Path, *, batch: str | None) -> tuple[Path, int]:
+def begin(ledger: Path, *, batch: str | None, output: Path) -> tuple[Path, int]:
     """Create a new ledger beside the old one from the journal, if there is one.
 
     Where the journal isn't complete, what the old ledger records is used as well. Returns the path
     of the new ledger, and how many lines didn't fit. Raises LedgerError where the ledger is
-    healthy.
+    healthy and as new as the results in `output`.
     """
-    if ledger.exists() and healthy(ledger):
+    if ledger.exists() and _is_whole(ledger, output):
         raise LedgerError(f"{ledger}: it is whole; there is nothing to rebuild")
     made = ledger.with_suffix(".rebuilding.db")
     for path in (*_parts(made), journal_of(made)):
         path.unlink(missing_ok=True)
     open_ledger(made, batch=batch, clock=SteadyClock(), inline=True).close()
-    return made, _replay(made, _told(ledger))
+    return made, _replay(made, _told(ledger, falls_short(ledger, output)))
 
 
-def _told(ledger: Path) -> Iterator[JournalEntry]:
-    """Yield the entries of the journal, after those of the old ledger where it falls short.
+def _told(ledger: Path, lacks: bool) -> Iterator[JournalEntry]:
+    """Yield the entries of the journal, after those of the old ledger if the journal `lacks` some.
 
     The two may have numbered documents differently, so the journal's numbers are made negative.
     """
     known = set[str]()
-    if falls_short(ledger) and ledger.exists():
+    if lacks and ledger.exists():
         with (
             suppress(sqlite3.DatabaseError, msgspec.MsgspecError),
             closing(reader(ledger)) as connection,
@@ -121,9 +126,12 @@ def _told(ledger: Path) -> Iterator[JournalEntry]:
             yield msgspec.structs.replace(entry, values={**entry.values, "document": -document})
 
 
-def put_in_place(made: Path, ledger: Path, skipped: int) -> Rebuilt:
-    """Move the rebuilt ledger and its journal to where the old ones were."""
-    documents = _folded(made)
+def put_in_place(made: Path, ledger: Path, skipped: int, *, output: Path) -> Rebuilt:
+    """Move the rebuilt ledger and its journal to where the old ones were.
+
+    It takes over the claim on the results in `output`.
+    """
+    documents = _folded(made, output)
     aside = _set_aside(ledger)
     # In this order there is always a journal to rebuild from, wherever this is interrupted.
     journal_of(made).replace(journal_of(ledger))
@@ -144,12 +152,22 @@ def _replay(made: Path, told: Iterable[JournalEntry]) -> int:
         return skipped
 
 
-def _folded(made: Path) -> dict[str, int]:
-    """Return documents by state, and fold the WAL into the file."""
+def _folded(made: Path, output: Path) -> dict[str, int]:
+    """Return documents by state, after the last write; fold the WAL into the file."""
     with closing(sqlite3.connect(made, isolation_level=None)) as connection:
+        with suppress(LedgerForeign):  # a claim that can't be understood: the next run says so
+            adopt(connection, output)
         documents = RepairQueries(connection).current_by_state()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return documents
+
+
+def _is_whole(ledger: Path, output: Path) -> bool:
+    """Return whether the ledger is healthy and as new as the results. Raises LedgerError."""
+    if not healthy(ledger):
+        return False
+    with closing(reader(ledger)) as connection:
+        return outdated(claim_of(connection), output) is None
 
 
 def _set_aside(ledger: Path) -> str | None:

@@ -116,10 +116,11 @@ async def rebuild_from_listing(manifest: Manifest) -> rebuild.Rebuilt:
     answer or doesn't list its jobs.
     """
     ledger = manifest.output.ledger_path
+    output = manifest.output.directory
     clock = SteadyClock()
     async with AsyncExitStack() as stack:
         stack.callback(os.close, lock(ledger))
-        made, skipped = rebuild.begin(ledger, batch=manifest.batch)
+        made, skipped = rebuild.begin(ledger, batch=manifest.batch, output=output)
         reached = await stack.enter_async_context(reach(manifest, RunControl(), clock))
         moment = _Moment(clock())
         books = open_ledger(made, batch=manifest.batch, clock=moment)
@@ -134,7 +135,7 @@ async def rebuild_from_listing(manifest: Manifest) -> rebuild.Rebuilt:
                         together.create_task(taking.take_up(document))
         finally:
             books.close()
-        return rebuild.put_in_place(made, ledger, skipped)
+        return rebuild.put_in_place(made, ledger, skipped, output=output)
 
 
 async def _scan(manifest: Manifest, books: Ledger, clock: SteadyClock) -> None:

@@ -18,6 +18,8 @@ from typing import Any, Final
 from batcher.common.names import OWN_FOLDER, name_of
 from batcher.core import events
 from batcher.core.lifecycle import State
+from batcher.ledger.claim import NAME as CLAIM
+from batcher.ledger.claim import claim_of, outdated
 from batcher.ledger.derived_outputs import all_made, files_of, forget, knows, unmade
 from batcher.ledger.integrity import whole
 from batcher.ledger.ledger import groups
@@ -81,7 +83,7 @@ def verify(
         changed,
         tuple(_strays(connection, output)),
         tuple(_unmade(connection, store)),
-        ledger=tuple(whole(connection, path)) if path else (),
+        ledger=tuple(_untrue(connection, output, path)) if path else (),
         twins=tuple(AuditQueries(connection).twins()),
     )
 
@@ -93,6 +95,14 @@ def _verify_some(connection: sqlite3.Connection, store: Store, wanted: Wanted) -
     made = _unmade(connection, store, among=named)
     twins = (twin for twin in AuditQueries(connection).twins() if twin[0] in named)
     return Verified(saved, missing, changed, (), tuple(made), twins=tuple(twins))
+
+
+def _untrue(connection: sqlite3.Connection, output: Path, ledger: Path) -> Iterator[str]:
+    """Yield what is wrong with the ledger: in itself, beside its journal, beside the results."""
+    yield from whole(connection, ledger)
+    behind = outdated(claim_of(connection), output)
+    if behind is not None:
+        yield behind
 
 
 Pairs = tuple[tuple[str, str], ...]
@@ -242,4 +252,6 @@ def _files(output: Path) -> Iterator[str]:
             f for f in folders if not (folder == root and f.startswith(OWN_FOLDER.encode()))
         )
         for file in sorted(files):
+            if folder == root and file.startswith(CLAIM.encode()):
+                continue
             yield name_of(os.path.relpath(os.path.join(folder, file), root))  # noqa: PTH118 (bytes)

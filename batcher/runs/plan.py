@@ -24,6 +24,7 @@ from batcher.core.lifecycle import OUT, VERDICTS, State
 from batcher.core.reservations import by_size
 from batcher.core.summary import FailureGroup
 from batcher.errors import DocumentLocked
+from batcher.ledger.claim import refuse_outdated
 from batcher.ledger.ledger import Ledger, memory_ledger
 from batcher.ledger.queries.sending import SendingQueries
 from batcher.ledger.queries.tracking import TrackingQueries
@@ -88,7 +89,9 @@ class Plan:
 async def make_plan(manifest: Manifest) -> Plan:
     """Return the plan. Raises BatcherError where a run would refuse to start."""
     refuse_strangers(manifest)
-    ledger = memory_ledger(manifest.output.ledger_path, batch=manifest.batch, clock=time.time)
+    path = manifest.output.ledger_path
+    ledger = memory_ledger(path, batch=manifest.batch, clock=time.time)
+    refuse_outdated(path, ledger.claim, manifest.output.directory)
     before = Counter(ledger.tally)
     passwords = Passwords(manifest.sources, where=manifest.where)
     try:

@@ -34,6 +34,7 @@ from batcher.errors import (
     Stopped,
     Unreachable,
 )
+from batcher.ledger.claim import forget_claim, refuse_outdated
 from batcher.ledger.journal import journal_of, set_aside
 from batcher.ledger.ledger import Ledger, lock, open_ledger
 from batcher.ledger.schema import is_there
@@ -75,10 +76,15 @@ def open_batch(manifest: Manifest, stack: AsyncExitStack, clock: Clock) -> Ledge
     with suppress(OutputError):  # the check before writing gives a better message
         Store(manifest.output.directory, manifest.output.access).make_root()
     stack.callback(os.close, lock(path))
+    output = manifest.output.directory
     if manifest.output.start_over and not _holds_anything(path):
         set_aside(path)
+        forget_claim(output)
+    elif not _holds_anything(path):
+        refuse_outdated(path, None, output)  # before there is a file to take for a ledger
     ledger = open_ledger(path, batch=manifest.batch, clock=clock)
     stack.callback(ledger.close)
+    refuse_outdated(path, ledger.claim, output)
     return ledger
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict, replace
 
 import msgspec
@@ -19,8 +20,9 @@ from batcher.common.formatting import pluralize
 from batcher.common.secrets import Secrets
 from batcher.core.lifecycle import IN_FLIGHT, State
 from batcher.core.summary import Audit, Summary
-from batcher.errors import BatcherError
+from batcher.errors import BatcherError, OutputError
 from batcher.exit_codes import ExitCode, ended_as, exit_code_of
+from batcher.ledger.claim import write_claim
 from batcher.ledger.derived_outputs import note_shape
 from batcher.ledger.ledger import Ledger
 from batcher.manifest.model import Manifest, outline
@@ -132,6 +134,7 @@ async def _to_its_end(
             service=reached.identity,
             manifest=json.dumps(outline(manifest)),
         )
+        await _claim(manifest, ledger)
         if kind.submits:  # another kind may know no more of the jobs than their names
             for job in manifest.jobs:
                 await note_shape(ledger, job.name, shape_of_job(job.endpoint, job.options))
@@ -164,7 +167,17 @@ async def _to_its_end(
         await ledger.end_run(
             number, exit_code=summary.exit_code, summary=msgspec.json.encode(summary).decode()
         )
+        with suppress(OutputError):  # the run is over; the claim of its beginning stands
+            await _claim(manifest, ledger)
         return summary
+
+
+async def _claim(manifest: Manifest, ledger: Ledger) -> None:
+    """Write beside the results how far the ledger has got. Raises OutputError."""
+    claim = ledger.claim
+    assert claim is not None, "a run has begun"
+    output = manifest.output
+    await asyncio.to_thread(write_claim, output.directory, claim, output.access)
 
 
 def _discreet(audit: Audit, secrets: Secrets) -> Audit:

@@ -19,7 +19,7 @@ import click
 
 from batcher.cli.arguments import OVERRIDES, PATH, SERVICE
 from batcher.cli.group import main, tell_trouble
-from batcher.cli.terminal_run import Verbosity, conduct
+from batcher.cli.terminal_run import Verbosity, complete, conduct
 from batcher.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -210,11 +210,13 @@ def _read_address(
 
 def _stored(request: Request, entry: Entry) -> Stored | None:
     """Return the stored answer, unless another is asked for, which removes this one."""
-    from batcher.runs.one_document import is_under_way, stored_in
+    from batcher.runs.one_document import is_held, is_under_way, stored_in
 
     if request.again:
         if is_under_way(entry):
             tell_trouble(f"{request.called}: --again: it is under way already, and is resumed")
+        elif is_held(entry):
+            tell_trouble(f"{request.called}: perhaps paid for: its job is looked for once more")
         else:
             entry.discard()
         return None
@@ -232,10 +234,15 @@ def _stored(request: Request, entry: Entry) -> Stored | None:
 
 def _run(request: Request, entry: Entry, manifest: Manifest) -> tuple[Stored | None, int]:
     """Run the document to its end; return the answer, if there is one, and the exit code."""
-    from batcher.runs.one_document import stored_in
+    from batcher.runs.one_document import is_held, stored_in
     from batcher.runs.running import run_batch
 
-    summary = conduct(run_batch, manifest, Verbosity(quiet=request.quiet, strict=True))
+    verbosity = Verbosity(quiet=request.quiet, strict=True)
+    was_held = request.again and is_held(entry)
+    summary = conduct(run_batch, manifest, verbosity)
+    if was_held and is_held(entry):
+        _send_anew(request, entry)
+        summary = conduct(run_batch, manifest, verbosity)
     stored = stored_in(entry)
     if stored is None:
         if summary.exit_code == ExitCode.INCOMPLETE:
@@ -247,6 +254,14 @@ def _run(request: Request, entry: Entry, manifest: Manifest) -> tuple[Stored | N
     _tell_trouble_of(request, summary)
     _say(request, f"{request.called}: {_bill(summary, manifest)}")
     return stored, summary.exit_code
+
+
+def _send_anew(request: Request, entry: Entry) -> None:
+    """Put back a document that is held, on record, so that a second job would be noticed."""
+    from batcher.maintenance.retry import retry
+
+    tell_trouble(f"{request.called}: its job was not found; --again sends it again")
+    complete(retry(entry.ledger, only="held"))
 
 
 def _bill(summary: Summary, manifest: Manifest) -> str:
@@ -273,6 +288,10 @@ def _tell_why(request: Request, entry: Entry, summary: Summary) -> None:
     if summary.exit_code == ExitCode.RUN_AGAIN:
         tell_trouble("to continue, rerun the same command: nothing is paid twice")
     elif summary.exit_code == ExitCode.INCOMPLETE:
+        if any(group.state == "held" for group in summary.failures):
+            tell_trouble(
+                "perhaps paid for: the same command looks for its job once more, and pays nothing"
+            )
         tell_trouble("--again sends it again, and pays for it: once more, where this was paid")
         for group in summary.failures:
             where = shlex.quote(str(entry.output))

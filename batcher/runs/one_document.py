@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -142,10 +142,19 @@ def _read(entry: Entry, ledger: LedgerReader, saved: Document) -> Stored:
 
 def is_under_way(entry: Entry) -> bool:
     """Return whether the document is still on its way: then resuming it costs nothing more."""
+    return _is_in(entry, OPEN)
+
+
+def is_held(entry: Entry) -> bool:
+    """Return whether it is perhaps paid for, and the answer to its submission was lost."""
+    return _is_in(entry, {State.HELD})
+
+
+def _is_in(entry: Entry, states: Set[State]) -> bool:
     if not entry.ledger.exists():
         return False
     try:
         with closing(LedgerReader.open(entry.ledger)) as ledger:
-            return any(one.state in OPEN for one in ledger.documents())
+            return any(one.state in states for one in ledger.documents())
     except LedgerError:
         return False  # nobody can tell, and the person says to start again

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from commandline import Said, batcher, start
-from peer import Peer, once, says
+from peer import Peer, accepts_and_hangs_up, hangs_up, once, says
 
 from batcher.errors import LedgerLocked
 from batcher.ledger.lock import lock
@@ -172,6 +172,55 @@ async def test_an_outage_is_told_and_the_same_command_goes_on(
     peer.moods["run_job"] = once(says(429, None, **{"Retry-After": "1"}), "run_job")
     said = await batcher(*asked(peer, letter))
     assert said.code == 0 and said.out, said.err
+
+
+NOTHING_LISTED = says(200, {"jobs": [], "next_cursor": None})
+AT_ONCE = ("-S", "service.settle=0.2")
+
+
+async def test_a_job_whose_answer_was_lost_is_found_by_the_next_command(
+    cache: Path, letter: Path, peer: Peer
+) -> None:
+    """The job list didn't show it in time, so the first command could not tell."""
+    peer.moods["run_job"] = once(accepts_and_hangs_up, "run_job")
+    peer.moods["jobs"] = NOTHING_LISTED
+    said = await batcher(*asked(peer, letter, *AT_ONCE))
+    assert (said.code, said.out) == (1, "") and "held" in said.err, said.err
+    assert "the same command looks for its job once more" in said.err
+    assert said.err.index("looks for its job") < said.err.index("--again")
+    del peer.moods["jobs"]
+    found = await batcher(*asked(peer, letter, *AT_ONCE))
+    assert found.code == 0 and found.out, found.err
+    assert peer.calls["run_job"] == len(peer.service.jobs) == 1
+
+
+async def test_again_looks_for_the_lost_job_before_it_pays(
+    cache: Path, letter: Path, peer: Peer
+) -> None:
+    """Who wants an answer need not pay for it a second time."""
+    peer.moods["run_job"] = once(accepts_and_hangs_up, "run_job")
+    peer.moods["jobs"] = NOTHING_LISTED
+    assert (await batcher(*asked(peer, letter, *AT_ONCE))).code == 1
+    del peer.moods["jobs"]
+    found = await batcher(*asked(peer, letter, *AT_ONCE, "--again"))
+    assert found.code == 0 and found.out, found.err
+    assert "looked for" in found.err
+    assert peer.calls["run_job"] == 1
+
+
+async def test_what_never_arrived_comes_to_an_end_by_again(
+    cache: Path, letter: Path, peer: Peer
+) -> None:
+    """Nobody can prove it where the job list has nothing of ours; the person decides."""
+    peer.moods["run_job"] = once(hangs_up, "run_job")
+    for _ in range(2):
+        said = await batcher(*asked(peer, letter, *AT_ONCE))
+        assert (said.code, said.out) == (1, "") and "--again" in said.err, said.err
+    assert peer.calls["run_job"] == 1
+    anew = await batcher(*asked(peer, letter, *AT_ONCE, "--again"))
+    assert anew.code == 0 and anew.out, anew.err
+    assert len(peer.service.jobs) == 1 and peer.calls["run_job"] == 2
+    assert "stored on" in (await batcher(*asked(peer, letter))).err
 
 
 def test_stored_results_expire_by_age_and_by_size(

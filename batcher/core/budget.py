@@ -7,6 +7,9 @@ bills as long as any is due; when none is, it is submitted alone if its expected
 document whose pages were counted then stays within the cap. One whose pages had to be guessed may
 exceed it, but only by the difference between its bill and its expected cost: nothing else is in
 flight with it.
+
+A step that others follow is submitted only if the whole chain of its document fits. What the later
+steps may cost is kept for them until they are submitted, or can't be any more.
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ class Spend(NamedTuple):
     """What the submissions of one run come to, except for refused ones.
 
     The first fields are the number of submissions and what was billed; `out_pages` and
-    `out_credits` are what the jobs in flight may cost.
+    `out_credits` are what the jobs in flight may cost. The last four are kept for the later steps
+    of documents whose first step was sent: what they are expected to cost, and at most.
     """
 
     submissions: int = 0
@@ -34,6 +38,10 @@ class Spend(NamedTuple):
     credits: float = 0.0
     out_pages: float = 0.0
     out_credits: float = 0.0
+    later_pages: float = 0.0
+    later_credits: float = 0.0
+    later_most_pages: float = 0.0
+    later_most_credits: float = 0.0
 
 
 class Overrun(NamedTuple):
@@ -94,7 +102,11 @@ class Budget:
         """Whether it fits even if it and all jobs in flight cost their maximum."""
         return (
             self._passed(
-                spend, spend.out_pages, spend.out_credits, fear.most_pages, fear.most_credits
+                spend,
+                spend.out_pages + spend.later_most_pages,
+                spend.out_credits + spend.later_most_credits,
+                fear.most_pages,
+                fear.most_credits,
             )
             is None
         )
@@ -108,7 +120,13 @@ class Budget:
 
         The jobs in flight count too: their bills will never arrive.
         """
-        return self._passed(spend, spend.out_pages, spend.out_credits, fear.pages, fear.credits)
+        return self._passed(
+            spend,
+            spend.out_pages + spend.later_pages,
+            spend.out_credits + spend.later_credits,
+            fear.pages,
+            fear.credits,
+        )
 
     def overruns(self, spend: Spend, last: Surprise | None) -> list[Overrun]:
         """Return the exceeded caps; each names `last` if its bill was higher than expected."""

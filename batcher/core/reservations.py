@@ -9,6 +9,7 @@ guesses from the size, so only one document of a type is in flight until one bil
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, sqrt
 from typing import Final, NamedTuple
@@ -57,6 +58,15 @@ class Reservation:
     most: int | None = None
     by_cells: bool = False  # a sheet, which isn't priced by its pages
     trusted: bool = False  # the list price is believed without waiting for a first bill
+    later: tuple[LaterStep, ...] = ()  # what follows from it, and is to fit as well
+
+
+@dataclass(frozen=True, slots=True)
+class LaterStep:
+    """A step that reads the job of a submission: the number of its document, and its own claim."""
+
+    document: int
+    claim: Reservation
 
 
 class Lessons(NamedTuple):
@@ -88,6 +98,17 @@ class Fear(NamedTuple):
 def fear(claim: Reservation, taught: Lessons) -> Fear:
     """Return the expected and the maximum cost of a submission, given what bills have taught."""
     return _of_counted(claim, taught) if claim.counted else _of_guessed(claim, taught)
+
+
+def together(first: Fear, later: Iterable[Fear]) -> Fear:
+    """Return what a submission and the steps that follow from it come to."""
+    pages, credits, most_pages, most_credits, is_probe = first
+    for one in later:
+        pages += one.pages
+        credits += one.credits
+        most_pages += one.most_pages
+        most_credits += one.most_credits
+    return Fear(pages, credits, most_pages, most_credits, is_probe)
 
 
 def listed(claim: Reservation, feared: Fear) -> float:

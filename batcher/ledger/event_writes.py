@@ -14,7 +14,7 @@ import msgspec
 from batcher.core import events as e
 from batcher.core.budget import Budget, Spend
 from batcher.core.lifecycle import OPEN, OUT, STATES, UNSENT, Impossible, State, advance
-from batcher.core.reservations import Fear, Reservation, fear, listed
+from batcher.core.reservations import Fear, Reservation, fear, listed, together
 from batcher.core.void_cause import CAUSES
 from batcher.errors import AttemptOpen, BudgetSpent, Outdated
 from batcher.ledger import run_spend
@@ -308,7 +308,10 @@ def keep_to(
     claim = claim or Reservation(
         sort="", cost=sending.cost, page=sending.cost, dense=sending.cost, trusted=True
     )
-    spent, feared = afford(budget, connection, claim)
+    has_room = run_spend.free(connection, sending.document)
+    for step in claim.later:  # of an earlier try
+        run_spend.free(connection, step.document)
+    spent, feared, later = afford(budget, connection, claim)
     cost = listed(claim, feared)
     probe = (
         run_spend.awaited(connection, claim.sort)
@@ -319,29 +322,39 @@ def keep_to(
         raise BudgetSpent(
             f"what its type costs is being tried with document {probe}", cost=cost, probe=probe
         )
-    alone = not budget.beside_others(spent, feared)
-    refusal = budget.alone(spent, feared) if alone else None
-    if alone and run_spend.awaited(connection) is not None:
+    chain = together(feared, later)
+    alone = not budget.beside_others(spent, chain)
+    refusal = budget.alone(spent, chain) if alone else None
+    if alone and (
+        run_spend.awaited(connection) is not None
+        # two later steps would wait for each other
+        or (not has_room and run_spend.keeps_room(connection))
+    ):
         raise BudgetSpent(refusal or "bills are waited for near a limit", cost=cost, may_fit=True)
     if refusal:
         raise BudgetSpent(refusal, cost=cost)
     run_spend.put_in(connection, sending.nonce, sending.document, claim, feared, alone=alone)
+    for step, one in zip(claim.later, later, strict=True):
+        run_spend.keep(connection, step.document, one)
     return sending if claim.counted else msgspec.structs.replace(sending, cost=feared.credits)
 
 
 def afford(
     budget: Budget, connection: sqlite3.Connection, claim: Reservation
-) -> tuple[Spend, Fear]:
-    """Return what is spent, and what the submission may add to it.
+) -> tuple[Spend, Fear, list[Fear]]:
+    """Return what is spent, and what the submission and each later step may add to it.
 
     Raises BudgetSpent where no bill that is still to come would make room for it.
     """
     spent = run_spend.spend(connection)
     feared = fear(claim, run_spend.lessons(connection, claim.sort))
-    refusal = budget.beyond_number(spent) or budget.in_any_case(spent, feared)
+    later = [
+        fear(step.claim, run_spend.lessons(connection, step.claim.sort)) for step in claim.later
+    ]
+    refusal = budget.beyond_number(spent) or budget.in_any_case(spent, together(feared, later))
     if refusal:
         raise BudgetSpent(refusal, cost=listed(claim, feared))
-    return spent, feared
+    return spent, feared, later
 
 
 def _follow_attempt(

@@ -326,6 +326,10 @@ class Ledger:
         if budget is not None:
             await self._writer.do(lambda c: event_writes.afford(budget, c, claim))
 
+    async def free_room(self, document: int) -> None:
+        """Keep no room below the limits any more for a later step that isn't sent in this run."""
+        await self._writer.do(lambda c: run_spend.free(c, document))
+
     async def overruns(self) -> list[Overrun]:
         """Return the limits that this run has exceeded, each with the document that did it."""
         budget = self._budget

@@ -34,6 +34,9 @@ _CLAIMS: Final = (
     "credits REAL,"
     " most_pages REAL, most_credits REAL, is_alone INTEGER, is_out INTEGER DEFAULT 1"
 )
+# What is kept for later steps, by the number of their document; the table `purse` has the sums.
+_KEPT: Final = ("pages", "credits", "most_pages", "most_credits")
+_KEPT_WHILE: Final = "('following', 'queued', 'uploaded')"
 _SORT: Final = "{row}.step || ' ' || substr({row}.content, instr({row}.content, '.') + 1)"
 _PAGES: Final = "max(1, coalesce({row}.pages, 1))"
 _CREDITS: Final = "coalesce({row}.credits, {row}.cost)"
@@ -66,13 +69,16 @@ def open_purse(connection: sqlite3.Connection) -> None:
     The bills of earlier runs are learned from, but not counted.
     """
     last = int(connection.execute("SELECT coalesce(max(rowid), 0) FROM attempts").fetchone()[0])
-    for table in ("purse", "claims", "lessons"):
+    for table in ("purse", "claims", "lessons", "kept"):
         connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
-    columns = ", ".join(f"{name} REAL NOT NULL DEFAULT 0" for name in _SHARES)
+    sums = (*_SHARES, *(f"later_{name}" for name in _KEPT))
+    columns = ", ".join(f"{name} REAL NOT NULL DEFAULT 0" for name in sums)
     connection.execute(f"CREATE TEMP TABLE purse ({columns})")
     connection.execute("INSERT INTO temp.purse DEFAULT VALUES")
     connection.execute(f"CREATE TEMP TABLE claims ({_CLAIMS}) WITHOUT ROWID")
     connection.execute("CREATE INDEX temp.claims_out ON claims(sort) WHERE is_out = 1")
+    amounts = ", ".join(f"{name} REAL" for name in _KEPT)
+    connection.execute(f"CREATE TEMP TABLE kept (document INTEGER PRIMARY KEY, {amounts})")
     lessons = ", ".join(f"{name} REAL NOT NULL DEFAULT 0" for name in Lessons._fields)
     connection.execute(
         f"CREATE TEMP TABLE lessons (sort TEXT PRIMARY KEY, {lessons}) WITHOUT ROWID"
@@ -101,6 +107,10 @@ def _triggers(last: int) -> dict[str, str]:
         f" UPDATE purse SET {_change('-', 'OLD')}; UPDATE purse SET {_change('+', 'NEW')};"
         f" UPDATE claims SET is_out = NOT {_SETTLED.format(row='NEW')} WHERE nonce = NEW.nonce;"
         f" {forget} AND {as_feared}; END",
+        "keep": f"INSERT ON temp.kept BEGIN UPDATE purse SET {_keep('+', 'NEW')}; END",
+        "free": f"DELETE ON temp.kept BEGIN UPDATE purse SET {_keep('-', 'OLD')}; END",
+        "sent_or_over": f"UPDATE OF state ON main.documents WHEN NEW.state NOT IN {_KEPT_WHILE}"
+        " BEGIN DELETE FROM kept WHERE document = NEW.id; END",
     }
 
 
@@ -145,6 +155,25 @@ def put_in(
     )
 
 
+def keep(connection: sqlite3.Connection, document: int, fear: Fear) -> None:
+    """Keep room for a later step until its document is sent, or can't be any more."""
+    connection.execute(
+        "INSERT INTO temp.kept VALUES (?, ?, ?, ?, ?)",
+        (document, fear.pages, fear.credits, fear.most_pages, fear.most_credits),
+    )
+
+
+def free(connection: sqlite3.Connection, document: int) -> bool:
+    """Keep no room for a document any more; return whether there was some."""
+    gone = connection.execute("DELETE FROM temp.kept WHERE document = ?", (document,))
+    return gone.rowcount > 0
+
+
+def keeps_room(connection: sqlite3.Connection) -> bool:
+    """Return whether room is kept for some later step, which may turn out cheaper."""
+    return connection.execute("SELECT 1 FROM temp.kept LIMIT 1").fetchone() is not None
+
+
 def awaited(connection: sqlite3.Connection, sort: str | None = None) -> int | None:
     """Return a document of this run whose bill is still to come, or None.
 
@@ -181,6 +210,10 @@ def _change(sign: str, row: str) -> str:
     claim = f"FROM claims WHERE nonce = {row}.nonce"
     shares = {name: share.format(row=row, claim=claim) for name, share in _SHARES.items()}
     return ", ".join(f"{name} = {name} {sign} {share}" for name, share in shares.items())
+
+
+def _keep(sign: str, row: str) -> str:
+    return ", ".join(f"later_{name} = later_{name} {sign} {row}.{name}" for name in _KEPT)
 
 
 def _learn() -> str:

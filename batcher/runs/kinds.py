@@ -458,7 +458,8 @@ class Run(CollectRun):
         return (*super().out(), self.submitter)
 
     def look_ahead(self) -> None:
-        if self.scanner.done.is_set():
+        is_releasing = self.chain is not None and self.chain.outstanding() > 0
+        if self.scanner.done.is_set() and not is_releasing:
             self.submitter.stop_if_nothing_fits()
 
     async def until_sent(self) -> None:

@@ -26,7 +26,7 @@ from batcher.core.chain import merged
 from batcher.core.concurrency_limit import ConcurrencyLimit
 from batcher.core.lifecycle import TO_SUBMIT, State
 from batcher.core.reasons import unnamed
-from batcher.core.reservations import Reservation
+from batcher.core.reservations import LaterStep, Reservation
 from batcher.core.retry_policy import Policy
 from batcher.core.submission_quota import Allowance
 from batcher.errors import (
@@ -44,7 +44,7 @@ from batcher.errors import (
     Unreachable,
 )
 from batcher.exit_codes import ExitCode
-from batcher.ledger.ledger import Due
+from batcher.ledger.ledger import Due, Transition
 from batcher.manifest.password_rules import opening
 from batcher.reducto.address_lists import documents_in
 from batcher.reducto.api_types import METADATA_KEY
@@ -134,6 +134,12 @@ class Submitter:
         self._mode: sending.Mode = sending.Freely()
         # documents that wait for the bill of another one of their type, and which one that is
         self._parked: dict[int, int] = {}
+        # later steps for which room is kept below the limits, each with the step before it
+        self._kept: dict[int, int] = {}
+        # which of them can be sent
+        self._released: set[int] = set()
+        self._only_kept = ""  # the limit that leaves room for nothing but those …
+        self._waits_for_kept = False  # … or may leave some once one of those was sent
         self._lapsed: Counter[int] = Counter()
         self._boundary = Boundary(context.control, "submitting")
         self._rest_told_until = 0.0
@@ -143,9 +149,13 @@ class Submitter:
         """Submit until `control` is stopped, then finish the documents in hand."""
         # results of jobs from earlier runs are fetched before anything new is sent
         await self._jobs.caught_up.wait()
+        self._ledger.listeners.append(self._hear)
         async with asyncio.TaskGroup() as group:
             while not self._control.stopped.is_set():
                 self._unpark()
+                if self._only_kept and not self._kept:
+                    self._control.reach(self._only_kept)
+                    break
                 due, ahead = self._due()
                 self._ahead.update(document.id for document in ahead)
                 for document in due:
@@ -155,6 +165,27 @@ class Submitter:
                 for document, content in await self._contents(due):
                     group.create_task(self._bring(document, content))
                 await self._pause(refill=bool(due))
+
+    def _hear(self, change: Transition) -> None:
+        document = change.event.document
+        if document not in self._kept:
+            return
+        if change.after in TO_SUBMIT:
+            self._released.add(document)
+        elif change.after is not State.FOLLOWING:
+            self._forget_room(document)
+
+    def _forget_room(self, document: int) -> None:
+        del self._kept[document]
+        self._released.discard(document)
+        self._waits_for_kept = False
+
+    async def _free_room(self, document: int) -> None:
+        """Keep no room any more for a document that doesn't fit, nor for what would follow it."""
+        for step, before in list(self._kept.items()):
+            if document in (step, before):
+                await self._ledger.free_room(step)
+                self._forget_room(step)
 
     async def _contents(self, due: Sequence[Due]) -> Sequence[tuple[Due, Content]]:
         """Read the documents together, or one by one where that raises an unexpected error."""
@@ -229,12 +260,17 @@ class Submitter:
         once too many have been passed over.
         """
         self._too_large[due.id] = str(error)
+        await self._free_room(due.id)
         await self._ledger.record(events.Postponed(due.id, str(error), self._clock(), due.tries))
         least = min(template.rate.reserve(Measure()) for template in self._templates.values())
         if not isinstance(self._mode, sending.Freely) or self._parked:
             return  # documents that wait for bills may still fit
         passed_over = len(self._too_large)
-        if sending.is_limit_reached(cost=error.cost, least=least, passed_over=passed_over):
+        if not sending.is_limit_reached(cost=error.cost, least=least, passed_over=passed_over):
+            return
+        if self._kept:
+            self._only_kept = str(error)
+        else:
             self._control.reach(str(error))
 
     def _due(self) -> tuple[list[Due], list[Due]]:
@@ -246,11 +282,22 @@ class Submitter:
             return [], []
         lying = self._ledger.tally[State.UPLOADED] if ahead else 0
         taken = {*self._in_hand, *self._too_large, *self._parked}
-        rows = self._ledger.sending.due(
-            self._clock(), len(taken) + room + ahead + lying, scan=self._ledger.scan
-        )
+        rows = self._rows(len(taken) + room + ahead + lying)
         free = [row for row in rows if row.id not in taken]
         return free[:room], [row for row in free[room:] if row.state is State.QUEUED][:ahead]
+
+    def _rows(self, limit: int) -> list[Due]:
+        """Return the documents that are due; later steps with room kept for them come first."""
+        now = self._clock()
+        scan = self._ledger.scan
+        queries = self._ledger.sending
+        if self._only_kept or (self._waits_for_kept and self._kept):
+            begun = {*self._kept, *self._kept.values()}
+            return queries.due_among(begun, now, scan=scan)
+        first = queries.due_among(self._released, now, scan=scan) if self._released else []
+        known = {row.id for row in first}
+        rest = queries.due(now, limit + len(first), scan=scan)
+        return [*first, *(row for row in rest if row.id not in known)]
 
     def _hands(self) -> sending.Hands:
         return sending.Hands(
@@ -466,6 +513,7 @@ class Submitter:
         except BudgetSpent as error:
             await self._not_affordable(due, error, *before)
             return
+        self._kept.update((step.document, due.id) for step in claim.later)
         self._allowance.use(due.id)
         self._mode = sending.after_fit(self._mode)
         event = await self._post(due, named.input, call)
@@ -487,24 +535,24 @@ class Submitter:
                 else None
             )
             size, most = await _size(due, job, read)
-        extension = extension_of(due.content)
-        by_cells = rate.is_by_cells(size, extension)
-        return Reservation(
-            sort=f"{due.step} {extension}",
-            cost=rate.reserve(size),
-            page=rate.page,
-            dense=rate.page if by_cells else rate.dense,
-            least=rate.least,
-            extension=extension,
-            size=due.size,
-            pages=size.pages,
-            counted=size.counted,
+        return replace(
+            _reservation(due, due.step, rate, size, most=most, trusted=_is_trusted(job)),
             documents=documents,
-            most=most,
-            by_cells=by_cells,
-            # in this queue the first bill may be half a day away
-            trusted=job.options.get("queue_priority") == "batch",
+            later=self._later(due, size) if job.counts_pages and not chained else (),
         )
+
+    def _later(self, due: Due, size: Measure) -> tuple[LaterStep, ...]:
+        """Return the steps that read the job of a document, with what each may cost."""
+        if len(self._templates) == 1:
+            return ()
+        later: list[LaterStep] = []
+        for document, name, step in self._ledger.sending.following(due.id):
+            job = self._templates.get(name)
+            if job is not None:
+                trusted = _is_trusted(job)
+                claim = _reservation(due, step, job.chained_rate, size, trusted=trusted)
+                later.append(LaterStep(document, claim))
+        return tuple(later)
 
     async def _not_affordable(self, due: Due, error: BudgetSpent, *before: events.Event) -> None:
         """Put it off until jobs in flight are billed; raise BudgetSpent if that can't help."""
@@ -516,6 +564,7 @@ class Submitter:
                 self._parked[due.id] = error.probe
             case sending.Unaffordable.WAIT_FOR_BILLS:
                 self._mode = sending.near_limit(self._ledger.in_flight)
+                self._waits_for_kept = isinstance(self._mode, sending.OneAtATime)
         await self._ledger.record(
             *before, events.Postponed(due.id, str(error), self._clock(), due.tries)
         )
@@ -637,6 +686,32 @@ class Submitter:
 def _options(due: Due, job: JobTemplate) -> Mapping[str, Any]:
     """Return the step's options merged with those that a listing gives for this document."""
     return merged(job.options, json.loads(due.options)) if due.options else job.options
+
+
+def _reservation(
+    due: Due, step: str, rate: Rate, size: Measure, *, trusted: bool, most: int | None = None
+) -> Reservation:
+    """Return what is reserved for a job of `step` that reads `size` of a document."""
+    extension = extension_of(due.content)
+    by_cells = rate.is_by_cells(size, extension)
+    return Reservation(
+        sort=f"{step} {extension}",
+        cost=rate.reserve(size),
+        page=rate.page,
+        dense=rate.page if by_cells else rate.dense,
+        least=rate.least,
+        extension=extension,
+        size=due.size,
+        pages=size.pages,
+        counted=size.counted,
+        most=most,
+        by_cells=by_cells,
+        trusted=trusted,
+    )
+
+
+def _is_trusted(job: JobTemplate) -> bool:
+    return job.options.get("queue_priority") == "batch"  # the first bill may be half a day away
 
 
 async def _size(due: Due, job: JobTemplate, read: int | None) -> tuple[Measure, int | None]:

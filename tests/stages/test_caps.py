@@ -217,6 +217,73 @@ def test_a_chain_meets_its_cap_in_all_its_steps_together(seed: int, tmp_path: Pa
     assert not passed(bills, 120, credits_of) and credits_of(bills) >= 60
 
 
+EXTRACT = Job(name="extract", endpoint="extract", options={"instructions": {"schema": {}}})
+CLASS = Job(name="split", endpoint="split", options={"split_description": []})
+
+
+def jobs_of(office: Office, endpoint: str) -> int:
+    return sum(job.endpoint == endpoint for job in office.house.service.jobs.values())
+
+
+@pytest.mark.parametrize(
+    "limit", [{"max_credits": 30}, {"max_cost": 0.45}, {"max_pages": 20}], ids="{}".format
+)
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_a_document_is_begun_only_if_the_cap_leaves_room_for_all_its_steps(
+    limit: dict[str, float], seed: int, tmp_path: Path
+) -> None:
+    """A parse of a page costs 1 credit and its extract 2: ten documents, each to its end."""
+    office = Office(tmp_path / "o", seed)
+    for n in range(60):
+        office.put(f"{n:03}.pdf", b"%PDF-1.7 <</Type/Page>>" + str(n).encode(), 1, 1.0)
+    office.house.later_jobs = (EXTRACT,)
+    tally = office.run(**limit)
+    assert (jobs_of(office, "parse"), jobs_of(office, "extract")) == (10, 10)
+    assert tally["saved"] == 20 and office.house.control.exit_code == 3
+    assert "is reached" in office.house.control.reason
+
+
+def test_a_document_whose_steps_together_exceed_the_cap_is_not_begun(tmp_path: Path) -> None:
+    """Nothing is paid for the first step of it, and smaller ones are done."""
+    office = Office(tmp_path / "o", 1)
+    office.put("large.pdf", b"%PDF-1.7 " + b"<</Type/Page>>" * 4, 4, 4.0)
+    office.put("small.pdf", b"%PDF-1.7 " + b"<</Type/Page>>" * 2, 2, 2.0)
+    office.house.later_jobs = (EXTRACT,)
+    tally = office.run(max_credits=10)
+    assert tally == {"saved": 2, "queued": 1, "following": 1}
+    assert credits_of(office.billed) == 6.0
+
+
+def test_two_steps_that_follow_one_parse_are_reserved_for_both(tmp_path: Path) -> None:
+    """And neither waits for the other."""
+    office = Office(tmp_path / "o", 1)
+    for n in range(30):
+        office.put(f"{n:03}.pdf", b"%PDF-1.7 <</Type/Page>>" + str(n).encode(), 1, 1.0)
+    office.house.later_jobs = (EXTRACT, CLASS)
+    office.run(max_credits=25)
+    assert [jobs_of(office, one) for one in ("parse", "extract", "split")] == [5, 5, 5]
+
+
+def test_room_kept_for_a_later_step_is_free_again_if_the_first_one_fails(tmp_path: Path) -> None:
+    """Other documents use it."""
+    office = Office(tmp_path / "o", 1)
+    for n in range(30):
+        office.put(f"{n:03}.pdf", b"%PDF-1.7 <</Type/Page>>" + str(n).encode(), 1, 1.0)
+    office.house.later_jobs = (EXTRACT,)
+    failed = set[str]()
+
+    def work(job: FakeJob) -> tuple[float, str | None]:
+        if job.endpoint == "parse" and len(failed) < 5:
+            failed.add(job.job_id)
+        return 30.0, "DOCUMENT_CORRUPT" if job.job_id in failed else None
+
+    office.house.service.work = work
+    tally = office.run(max_credits=30)
+    assert tally["failed"] == 5 and tally["blocked"] == 5
+    # a job that ended without a bill counts with its estimate
+    assert jobs_of(office, "extract") == (30 - 5) // 3
+
+
 def test_addresses_are_tried_one_at_a_time_near_a_cap(tmp_path: Path) -> None:
     """Nobody knows what lies behind one."""
     office = Office(tmp_path / "o", 1)

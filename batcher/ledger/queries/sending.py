@@ -46,13 +46,27 @@ class SendingQueries:
         first.
         """
         rows = self._connection.execute(
-            "SELECT id, source, folder, content, size, state, file_id, uploaded_at, tries, job, "
-            "upstream, on_its_own,"
-            f" options, metadata, place, step FROM {_TO_SUBMIT}"
-            " AND scan = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?",
+            f"{_DUE} FROM {_TO_SUBMIT} AND scan = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?",
             (scan, now, limit),
         )
         return [Due._make((*row[:5], State(row[5]), *row[6:])) for row in rows]
+
+    def due_among(self, documents: Iterable[int], now: float, *, scan: int) -> list[Due]:
+        """Return those of `documents` that `due` would return as well."""
+        rows = self._connection.execute(
+            f"{_DUE} FROM documents WHERE id IN ({EACH}) AND current = 1 AND state IN "
+            f"({listed(TO_SUBMIT)}) AND scan = ? AND due_at <= ? ORDER BY due_at, id",
+            (json.dumps(sorted(documents)), scan, now),
+        )
+        return [Due._make((*row[:5], State(row[5]), *row[6:])) for row in rows]
+
+    def following(self, document: int) -> list[tuple[int, str, str]]:
+        """Return (number, job, step) of what waits for the job of `document` and is to be sent."""
+        return self._connection.execute(
+            "SELECT id, job, step FROM documents WHERE upstream = ? AND current = 1"
+            " AND state = 'following' ORDER BY id",
+            (document,),
+        ).fetchall()
 
     def to_submit(self, documents: Sequence[int]) -> set[int]:
         """Return those of `documents` that are still to be sent."""
@@ -183,6 +197,10 @@ class SendingQueries:
         return int(self._connection.execute(sql).fetchone()[0])
 
 
+_DUE = (
+    "SELECT id, source, folder, content, size, state, file_id, uploaded_at, tries, job, upstream,"
+    " on_its_own, options, metadata, place, step"
+)
 _TO_SEND = "FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded')"
 _TO_COME = "FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded', 'following')"
 _WHO_PAYS = f"""

@@ -148,7 +148,7 @@ class CollectRun:
             endpoints={job.name: job.endpoint for job in manifest.jobs},
         )
         self.canceller = Canceller(ledger, self.client, self.rate_limits, self.jobs)
-        self.cleaner = cleaner_of(manifest, reached, context, store, self.deriver)
+        self.cleaner = cleaner_of(manifest, reached, context, store, self.deriver, self.fetcher)
         self.auditor = Auditor(
             context,
             store,
@@ -298,9 +298,31 @@ class CollectRun:
         Files that many results share are finished only then: until that point more results may
         come.
         """
+        await self._until_fetched()
+        if self._is_doubtful() and await self._puts_right():
+            await self._until_fetched()
+        await until_ended([*self.to_do(), *self.tidying()])
+
+    async def _until_fetched(self) -> None:
         await until_ended(self.to_do(), meanwhile=self.look_ahead)
         await self.deriver.finish()
-        await until_ended([*self.to_do(), *self.tidying()])
+
+    def _is_doubtful(self) -> bool:
+        """Return whether the answers about jobs leave open whose these are."""
+        waits = self.cleaner is not None and self.cleaner.waits_to_be_told
+        return waits or self.fetcher.met_silence
+
+    async def _puts_right(self) -> bool:
+        """Give documents their own jobs where two answers were mixed up, by one look at the list.
+
+        Only then may jobs be deleted. Return whether results have to be fetched again.
+        """
+        shown, exchanged = await self.auditor.put_right()
+        if self.cleaner is not None:
+            self.cleaner.believe(shown)
+        for words in exchanged:
+            self.control.warn(words)
+        return bool(exchanged)
 
     def look_ahead(self) -> None:
         """Stop the run where nothing that is left could ever be sent."""
@@ -458,8 +480,7 @@ class Run(CollectRun):
         return (*super().out(), self.submitter)
 
     def look_ahead(self) -> None:
-        is_releasing = self.chain is not None and self.chain.outstanding() > 0
-        if self.scanner.done.is_set() and not is_releasing:
+        if self.scanner.done.is_set():
             self.submitter.stop_if_nothing_fits()
 
     async def until_sent(self) -> None:

@@ -24,7 +24,7 @@ from batcher.runs.preflight import Connection
 from batcher.stages.cleaner import Cleaner
 from batcher.stages.context import StageContext
 from batcher.stages.deriver import Deriver
-from batcher.stages.fetcher import WIDTH
+from batcher.stages.fetcher import WIDTH, Fetcher
 from batcher.stages.submitter import JobTemplate
 
 # submissions per second to begin with; it adapts, since plans differ a hundredfold
@@ -54,6 +54,7 @@ def cleaner_of(
     context: StageContext,
     store: Store,
     deriver: Deriver,
+    fetcher: Fetcher,
 ) -> Cleaner | None:
     if manifest.output.clean == "never":
         return None
@@ -63,6 +64,7 @@ def cleaner_of(
         account=account_of(manifest, reached),
         in_the_end=len(manifest.jobs) > 1,
         is_wanted=deriver.still_fetches,
+        is_doubtful=lambda: fetcher.met_silence,
     )
 
 

@@ -10,7 +10,7 @@ fault: it is reported.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
@@ -65,6 +65,7 @@ class _Pass:
     pages: int
     twins: list[DuplicateJob] = field(default_factory=list)
     crossed: dict[str, Crossed] = field(default_factory=dict)  # by job id
+    shown: set[str] = field(default_factory=set)
     shows_ours: bool = False
     unreadable: int = 0  # number of rows
     is_whole: bool = False  # it went as far back as necessary, or to the end of the list
@@ -114,6 +115,27 @@ class Auditor:
             damaged=damaged, twins=tuple(map(str, twins)), mixed_up=self._mixed_up, notes=notes
         )
 
+    async def put_right(self) -> tuple[Set[str], tuple[str, ...]]:
+        """Exchange the jobs of documents that were told each other's, before the run has ended.
+
+        Returns the ids of those of our jobs that the job list showed, and a message for each pair
+        that was exchanged. If the list can't be read in time, it showed none.
+        """
+        _, first_sent_at = self._ledger.audit.unaudited()
+        looking, patience = self._new_pass(first_sent_at or self._clock())
+        try:
+            async with asyncio.timeout(patience):
+                await self._read_listing(looking)
+                pairs = list(_pairs(looking.crossed))
+                exchanged = [pair for pair in pairs if await self._exchange(*pair)]
+        except (TimeoutError, ServiceError):
+            return frozenset(), ()
+        return looking.shown, tuple(
+            f"{holder.source} and {named.source} were told each other's jobs: "
+            "the right results are fetched now, for nothing"
+            for _, holder, named in exchanged
+        )
+
     async def _until_urged(self) -> None:
         """Return once somebody wants the run to end; the next run then does the audit."""
         loop = asyncio.get_running_loop()
@@ -141,21 +163,9 @@ class Auditor:
         if first_sent_at is None:
             return [], ()
         now = self._clock()
-        since = max(first_sent_at, now - self._account.retention) - CLOCK_SKEW
-        unseen = self._ledger.audit.listed_jobs(
-            self._account.service,
-            self._account.key_fingerprint,
-            accepted_before=now - LAG,
-            alive_at=now,
-        )
-        # the list is newest first, so newer jobs come before those
-        ours = self._ledger.audit.number_listed(
-            self._account.service, self._account.key_fingerprint, alive_at=now
-        )
-        own_pages = min(-(-ours // JOBS_PAGE_LIMIT), OWN_PAGES_AT_MOST)
-        looking = _Pass(since, unseen, 2 * own_pages + SPARE_PAGES)
+        looking, patience = self._new_pass(first_sent_at)
         try:
-            async with asyncio.timeout(PATIENCE + PATIENCE_PER_PAGE * own_pages):
+            async with asyncio.timeout(patience):
                 await self._read_listing(looking)
                 self._mixed_up = await self._put_right(looking.crossed)
                 new = [
@@ -185,6 +195,24 @@ class Auditor:
             await self._ledger.audited(last, sent_before=now - within)
         return new, doubts
 
+    def _new_pass(self, first_sent_at: float) -> tuple[_Pass, float]:
+        """Return a pass that goes back to that submission, and the seconds that it may take."""
+        now = self._clock()
+        since = max(first_sent_at, now - self._account.retention) - CLOCK_SKEW
+        unseen = self._ledger.audit.listed_jobs(
+            self._account.service,
+            self._account.key_fingerprint,
+            accepted_before=now - LAG,
+            alive_at=now,
+        )
+        # the list is newest first, so newer jobs come before those
+        ours = self._ledger.audit.number_listed(
+            self._account.service, self._account.key_fingerprint, alive_at=now
+        )
+        own_pages = min(-(-ours // JOBS_PAGE_LIMIT), OWN_PAGES_AT_MOST)
+        looking = _Pass(since, unseen, 2 * own_pages + SPARE_PAGES)
+        return looking, PATIENCE + PATIENCE_PER_PAGE * own_pages
+
     async def _read_listing(self, looking: _Pass) -> None:
         listing = job_list.pages(self._client, self._rate_limits.list, most=looking.pages)
         try:
@@ -203,6 +231,7 @@ class Auditor:
     def _take_in(self, rows: Sequence[JobRow], looking: _Pass) -> None:
         known = self._ledger.audit.known_jobs(self._account.service, [row.job_id for row in rows])
         looking.unseen -= known
+        looking.shown |= known
         looking.shows_ours = looking.shows_ours or bool(known)
         holders = self._ledger.audit.holders(self._account.service, list(known))
         for row in rows:
@@ -234,11 +263,10 @@ class Auditor:
         """
         told: list[str] = []
         for job_id, (holder, named) in crossed.items():
-            other = crossed.get(named.job_id or "")
-            if other is None or other.named.nonce != holder.nonce:
+            if not _is_mutual(holder, named, crossed):
                 told.append(_one_sided(job_id, holder, named))
-            elif holder.nonce < named.nonce:
-                told += await self._each_its_own(job_id, holder, named)
+        for pair in _pairs(crossed):
+            told += await self._each_its_own(*pair)
         return tuple(told)
 
     async def _each_its_own(self, job_id: str, holder: AttemptRef, named: AttemptRef) -> list[str]:
@@ -343,6 +371,18 @@ class Auditor:
                 f"{pluralize(looking.unreadable, 'row')} of the service's listing can't be read: "
                 "a second job for one of these documents may be among them"
             )
+
+
+def _pairs(crossed: Mapping[str, Crossed]) -> Iterator[tuple[str, AttemptRef, AttemptRef]]:
+    """Yield the attempts that hold each other's jobs, each pair once."""
+    for job_id, (holder, named) in crossed.items():
+        if _is_mutual(holder, named, crossed) and holder.nonce < named.nonce:
+            yield job_id, holder, named
+
+
+def _is_mutual(holder: AttemptRef, named: AttemptRef, crossed: Mapping[str, Crossed]) -> bool:
+    other = crossed.get(named.job_id or "")
+    return other is not None and other.named.nonce == holder.nonce
 
 
 def _one_sided(job_id: str, holder: AttemptRef, named: AttemptRef) -> str:

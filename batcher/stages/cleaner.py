@@ -7,7 +7,7 @@ undone the next one does; what no run deletes, the service deletes itself when t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Set
 from contextlib import suppress
 from typing import Any, Final
 
@@ -30,7 +30,8 @@ class Cleaner:
     """Deletes jobs; with `in_the_end` only once no document is open.
 
     A later step may still need an earlier one's job until then. `is_wanted` says whether something
-    of a document's job must still be fetched.
+    of a document's job must still be fetched, `is_doubtful` whether the answers about jobs leave
+    open whose these are: then they stay until the job list has said so.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Cleaner:
         account: Account,
         in_the_end: bool,
         is_wanted: Callable[[int], bool],
+        is_doubtful: Callable[[], bool],
     ) -> None:
         ledger = context.ledger
         self._ledger = ledger
@@ -50,6 +52,8 @@ class Cleaner:
         self._store = store
         self._in_the_end = in_the_end
         self._is_wanted = is_wanted
+        self._is_doubtful = is_doubtful
+        self._told = asyncio.Event()
         self._pending: dict[int, int] = {}  # tries so far, by document
         self._in_hand = 0
         self._settled = Signal()
@@ -60,6 +64,24 @@ class Cleaner:
             account.service, account.key_fingerprint, alive_at=context.clock()
         )
         self._pending.update(dict.fromkeys(left, 0))
+        # from a run that may not have been told whose they are
+        self._has_inherited = bool(ledger.tracking.jobs_to_clean(left))
+
+    @property
+    def waits_to_be_told(self) -> bool:
+        """Whether there are jobs that stay until the job list has said whose they are."""
+        is_doubtful = self._has_inherited or self._is_doubtful()
+        return is_doubtful and not self._told.is_set() and bool(self._pending)
+
+    def believe(self, shown: Set[str]) -> None:
+        """Take in which jobs the job list showed; the others stay for the next run."""
+        jobs = self._ledger.tracking.jobs_to_clean(list(self._pending))
+        hidden = [document for document, job_id in jobs.items() if job_id not in shown]
+        for document in hidden:
+            del self._pending[document]
+        self.left += len(hidden)
+        self._told.set()
+        self._settled.give()
 
     def outstanding(self) -> int:
         """Return how many jobs may be deleted now.
@@ -91,7 +113,7 @@ class Cleaner:
         while True:
             document = self._next()
             if document is None:
-                await self._ledger.change()
+                await (self._told.wait() if self.waits_to_be_told else self._ledger.change())
                 continue
             self._in_hand += 1
             try:
@@ -111,8 +133,10 @@ class Cleaner:
         While lost submissions are looked for, each job of ours that the job list must show is
         evidence.
         """
-        return self._ledger.tally[State.UNKNOWN] > 0 or (
-            self._in_the_end and self._ledger.open_documents > 0
+        return (
+            self._ledger.tally[State.UNKNOWN] > 0
+            or (self._in_the_end and self._ledger.open_documents > 0)
+            or self.waits_to_be_told
         )
 
     async def _clean(self, document: int, tries: int) -> None:

@@ -108,6 +108,8 @@ class Fetcher:
         self._choosing = asyncio.Lock()
         # when the service last knew a job; a 404 is judged against it
         self._answered_at = float("-inf")
+        # whether a job completed whose answer didn't say whose it is
+        self.met_silence = False
 
     def outstanding(self) -> int:
         """Return how many jobs are being asked for or will be soon.
@@ -217,6 +219,7 @@ class Fetcher:
     def _named_instead(self, watched: Watched, answer: JobAnswer) -> AttemptRef | None:
         nonces = nonces_in(answer.request())
         if not nonces:
+            self.met_silence |= answer.status == JobStatus.COMPLETED
             return None
         return self._ledger.audit.named_instead(watched.flight.document, nonces)
 

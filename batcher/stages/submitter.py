@@ -235,7 +235,7 @@ class Submitter:
             self._ledger.in_flight or tally[State.SENDING] or tally[State.UNKNOWN]
         ):
             return  # the steps that follow those jobs may fit
-        if not self._too_large or self._in_hand:
+        if not self._too_large or self._in_hand or self._kept:
             return
         # the other documents were replaced by newer versions, which may fit
         left = self._ledger.sending.to_submit(list(self._too_large))

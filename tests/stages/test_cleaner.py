@@ -262,6 +262,7 @@ def test_a_run_that_sends_nothing_does_not_wait_for_what_is_still_to_be_sent() -
             account=Account("twin", "none", 43_200.0),
             in_the_end=True,
             is_wanted=lambda document: False,
+            is_doubtful=lambda: False,
         )
         assert ledger.tracking.uncleaned("twin", "none", alive_at=clock()) == [1]
         assert cleaner.outstanding() == 0

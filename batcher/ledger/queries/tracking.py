@@ -133,6 +133,15 @@ class TrackingQueries:
         ).fetchone()
         return row and Finished._make(row)
 
+    def jobs_to_clean(self, documents: Sequence[int]) -> dict[int, str]:
+        """Return the jobs of those of `documents` that are saved, if no deletion has begun."""
+        sql = (
+            "SELECT d.id, a.job_id FROM documents d JOIN attempts a ON a.document = d.id"
+            f" WHERE d.id IN ({EACH}) AND d.state = 'saved' AND d.current = 1"
+            " AND a.outcome = 'saved' AND a.deletion_started_at IS NULL ORDER BY a.number"
+        )
+        return dict(self._connection.execute(sql, (json.dumps(documents),)).fetchall())
+
     def foreign_attempts(self, service: str, key_print: str) -> list[tuple[str, int]]:
         """Return (service, number) of open attempts made at another service or with another key."""
         rows = self._connection.execute(

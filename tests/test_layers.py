@@ -24,7 +24,7 @@ INSIDE = {
     " queries.failed_documents"
     " queries.sending queries.tracking queries.sharing queries.audit queries.repair"
     " queries.reporting queries.run_history queries.storage schema sqlite_tools migrations"
-    " journal integrity run_spend event_writes intake writer ledger remembered"
+    " claim journal integrity run_spend event_writes intake writer ledger remembered"
     " named derived_outputs statistics history reader",
     "runs": "preflight callback metrics notifications wiring end_of_run kinds running plan checks"
     " document_cache one_document",

@@ -46,17 +46,18 @@ def claim_of(connection: sqlite3.Connection) -> Claim | None:
     return None if ledger is None else Claim(ledger, int(noted(connection, "generation") or 0))
 
 
-def advance(connection: sqlite3.Connection) -> None:
+def advance(connection: sqlite3.Connection) -> Claim:
     """Raise the ledger's generation in the transaction under way; give it an id if it has none."""
     connection.execute(_IDENTIFY, (uuid.uuid4().hex,))
     connection.execute(_ADVANCE)
+    claim = claim_of(connection)
+    assert claim is not None, "it was just recorded"
+    return claim
 
 
-def adopt(connection: sqlite3.Connection, output: Path) -> None:
-    """Let a ledger that was made anew take over the claim of the results, if there is one."""
-    claim = read_claim(output)
-    if claim is not None:
-        connection.execute(_ADOPT, (claim.ledger, str(claim.generation)))
+def adopt(connection: sqlite3.Connection, claim: Claim) -> None:
+    """Let a ledger that was made anew take over the claim of the results."""
+    connection.execute(_ADOPT, (claim.ledger, str(claim.generation)))
 
 
 def read_claim(output: Path) -> Claim | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,7 @@ import msgspec
 
 from batcher.core import events as e
 from batcher.core.reasons import error_name_in
+from batcher.ledger.claim import Claim
 
 KEPT: Final = (
     e.Sending,
@@ -72,6 +74,7 @@ _FACTS: Final = (
 )
 
 END: Final = 256  # bytes before a position, by whose hash the journal is recognised
+CLAIMED: Final = "Claimed"  # no event of a document: how far the ledger had got
 _MARK: Final = "INSERT OR REPLACE INTO meta VALUES ('journal', ?)"
 
 
@@ -126,6 +129,11 @@ class Journal:
             facts = zip((*FACTS, *RARE), row, strict=True)
             entry["facts"] = {name: value for name, value in facts if name in FACTS or value}
         # encoded like a `JournalEntry`, without first copying each event
+        self._lines.append(msgspec.json.encode(entry) + b"\n")
+
+    def note_claim(self, claim: Claim, at: float) -> None:
+        """Add a line for the ledger's own claim to the transaction under way."""
+        entry = {"at": at, "event": CLAIMED, "values": claim}
         self._lines.append(msgspec.json.encode(entry) + b"\n")
 
     def sync(self, connection: sqlite3.Connection) -> None:
@@ -240,6 +248,20 @@ def entries(path: Path, *, tail: int | None = None) -> Iterator[JournalEntry]:
                 continue  # torn by a crash or a power cut
             if entry.event in KINDS:
                 yield entry
+
+
+def claim_in(path: Path) -> Claim | None:
+    """Return the last claim that a journal records; None if it records none."""
+    decoder = msgspec.json.Decoder(JournalEntry)
+    last: Claim | None = None
+    with path.open("rb") as file:
+        for line in file:
+            if CLAIMED.encode() in line:
+                with suppress(msgspec.MsgspecError):  # torn, or another line that has the word
+                    entry = decoder.decode(line)
+                    if entry.event == CLAIMED:
+                        last = msgspec.convert(entry.values, Claim)
+    return last
 
 
 def retold(connection: sqlite3.Connection) -> Iterator[JournalEntry]:

@@ -304,7 +304,7 @@ class Ledger:
 
         def begin(connection: sqlite3.Connection) -> int:
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('manifest', ?)", (manifest,))
-            advance(connection)
+            self._advance(connection, at)
             return int(connection.execute(sql, (at, version, service)).lastrowid or 0)
 
         return await self._writer.do(begin)
@@ -352,14 +352,20 @@ class Ledger:
 
     async def end_run(self, run: int, *, exit_code: int, summary: str) -> None:
         """Record the end of a run; `summary` is JSON."""
-        values = (self.clock(), exit_code, summary, run)
+        at = self.clock()
+        values = (at, exit_code, summary, run)
         sql = "UPDATE runs SET ended_at = ?, exit_code = ?, summary = ? WHERE id = ?"
 
         def end(connection: sqlite3.Connection) -> None:
             connection.execute(sql, values)
-            advance(connection)
+            self._advance(connection, at)
 
         await self._writer.do(end)
+
+    def _advance(self, connection: sqlite3.Connection, at: float) -> None:
+        claim = advance(connection)
+        if self._journal is not None:
+            self._journal.note_claim(claim, at)
 
     @property
     def claim(self) -> Claim | None:

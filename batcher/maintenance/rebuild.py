@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
@@ -21,9 +22,17 @@ from batcher.core import events
 from batcher.core.lifecycle import VERDICTS, Impossible, State
 from batcher.errors import AttemptOpen, LedgerError, LedgerForeign
 from batcher.ledger import event_writes, intake
-from batcher.ledger.claim import adopt, claim_of, outdated
+from batcher.ledger.claim import adopt, claim_of, outdated, read_claim
 from batcher.ledger.connection import reader
-from batcher.ledger.journal import Journal, JournalEntry, discontinuity, entries, journal_of, retold
+from batcher.ledger.journal import (
+    Journal,
+    JournalEntry,
+    claim_in,
+    discontinuity,
+    entries,
+    journal_of,
+    retold,
+)
 from batcher.ledger.ledger import healthy, lock, open_ledger
 from batcher.ledger.queries.repair import RepairQueries
 from batcher.ledger.queries.tracking import TrackingQueries
@@ -65,20 +74,19 @@ def rebuild(ledger: Path, *, batch: str | None, output: Path) -> Rebuilt:
 def falls_short(ledger: Path, output: Path) -> bool:
     """Return whether more may have been sent than the journal records.
 
-    That is so where it is lost, isn't the journal of the ledger beside it, or where the two are
-    older than the results in `output`.
+    That is so where it is lost, isn't the journal of the ledger beside it, or is older than the
+    results in `output`.
     """
     if not is_there(journal_of(ledger)):
         return True
-    if not is_there(ledger):
-        return False
-    refuse_unreadable(ledger)
     try:
+        if outdated(claim_in(journal_of(ledger)), output) is not None:
+            return True
+        if not is_there(ledger):
+            return False
+        refuse_unreadable(ledger)
         with closing(reader(ledger)) as connection:
-            return (
-                discontinuity(connection, ledger) is not None
-                or outdated(claim_of(connection), output) is not None
-            )
+            return discontinuity(connection, ledger) is not None
     except sqlite3.DatabaseError:
         return False
     except PermissionError as error:
@@ -156,7 +164,7 @@ def _folded(made: Path, output: Path) -> dict[str, int]:
     """Return documents by state, after the last write; fold the WAL into the file."""
     with closing(sqlite3.connect(made, isolation_level=None)) as connection:
         with suppress(LedgerForeign):  # a claim that can't be understood: the next run says so
-            adopt(connection, output)
+            _take_over(connection, made, output)
         documents = RepairQueries(connection).current_by_state()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return documents
@@ -168,6 +176,18 @@ def _is_whole(ledger: Path, output: Path) -> bool:
         return False
     with closing(reader(ledger)) as connection:
         return outdated(claim_of(connection), output) is None
+
+
+def _take_over(connection: sqlite3.Connection, made: Path, output: Path) -> None:
+    claim = read_claim(output)
+    if claim is None:
+        return
+    with closing(Journal(journal_of(made))) as own:
+        connection.execute("BEGIN IMMEDIATE")
+        adopt(connection, claim)
+        own.note_claim(claim, time.time())
+        own.sync(connection)
+        connection.execute("COMMIT")
 
 
 def _set_aside(ledger: Path) -> str | None:

@@ -170,6 +170,19 @@ async def test_a_ledger_rebuilt_from_its_journal_takes_the_claim_over(
     assert len(peer.service.jobs) == 6
 
 
+async def test_an_older_journal_alone_is_no_journal_to_rebuild_from(
+    manifest: Path, out: Path, peer: Peer
+) -> None:
+    """It says itself how far its ledger had got; the job list has the rest."""
+    await put_back_an_older_folder(manifest, out)
+    (out / ".batcher" / "ledger.db").unlink()
+    said = await batcher("rebuild", out)
+    assert said.code == 2 and "batcher rebuild MANIFEST" in said.err, said.err
+    assert (await batcher("rebuild", manifest)).code == 0
+    assert (await batcher("run", manifest)).code == 0
+    assert len(peer.service.jobs) == 6
+
+
 def _forget_the_claim(out: Path) -> None:
     import sqlite3
 

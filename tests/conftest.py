@@ -5,11 +5,18 @@ other.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from peer import Peer, listening
+
+# Hundreds of processes are started: none compiles batcher anew, and none reads the certificates of
+# the system, for nothing here speaks TLS with anybody else.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("nobody.pem"))
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -1,6 +1,6 @@
 """Write answers to disk, in the worker that made them.
 
-Runs in worker processes. The service's own address is written as `results.ADDRESS`, and replaced
+Runs in worker processes. The service's own address is written as `tasks.ADDRESS`, and replaced
 when the answer is served.
 """
 
@@ -13,8 +13,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from batcher.service.results import ADDRESS
-from batcher.service.tasks import Task
+from batcher.service.tasks import ADDRESS, Task
 
 # The name, among a parser's images, of the document with its words embedded.
 DOCUMENT: Final = "document.pdf"

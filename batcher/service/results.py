@@ -1,8 +1,8 @@
 """The files of finished jobs: the result as JSON, and the files that it links to.
 
-A result file has `ADDRESS` in place of the service's address, which may differ after a restart.
-File names are made from ids that the service created; ids from clients are looked up in the jobs'
-rows first.
+A result file has `tasks.ADDRESS` in place of the service's address, which may differ after a
+restart. File names are made from ids that the service created; ids from clients are looked up in
+the jobs' rows first.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-ADDRESS: Final = b"https://batcher.invalid/address"
+from batcher.service.tasks import ADDRESS
+
 # bytes; smaller files are read on the event loop, in about a millisecond at most
 LARGE: Final = 1 << 20
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.[a-z0-9]{1,8}")

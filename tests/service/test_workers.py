@@ -4,6 +4,9 @@ on.
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from service_client import PARSER, Client
 
@@ -108,3 +111,13 @@ async def test_a_document_may_use_the_cores_of_idle_workers(tmp_path, session, o
         _, answer = await client.parsed(b"cores")
         gate.touch()
     assert answer["result"]["result"]["chunks"][0]["content"] == cores
+
+
+def test_a_worker_starts_without_what_only_a_service_needs():
+    """It has no event loop and no socket, and is started again for each document that ends one."""
+    code = (
+        "import sys, batcher.service.worker, batcher.service.parsing; "
+        "print(sorted({'asyncio', 'aiohttp', 'sqlite3', 'ssl'} & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"

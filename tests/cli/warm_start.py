@@ -8,17 +8,20 @@ with the socket.
 
 from __future__ import annotations
 
-import contextlib
+import atexit
 import gc
 import importlib
 import json
 import os
 import pkgutil
 import runpy
+import select
+import signal
 import socket
 import sys
+import threading
 import time
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 
 def main(connection: socket.socket) -> None:
@@ -26,17 +29,32 @@ def main(connection: socket.socket) -> None:
     sys.path[0] = ""  # as with `python -m`
     _import_all()
     gc.freeze()
+    ends, ended = os.pipe()
+    os.set_blocking(ended, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(ended)
+    told: dict[int, int] = {}  # by process, the pipe that is told its exit code
     while True:
+        ready, _, _ = select.select([connection, ends], [], [])
+        if ends in ready:
+            os.read(ends, 1 << 10)
+            _tell(told)
+        if connection not in ready:
+            continue
         asked, files, _, _ = socket.recv_fds(connection, 1, 5)
-        _reap()
         if not asked:
-            _reap(0)
             sys.exit()
-        if not os.fork():
+        words, code, *standard = files
+        if not (child := os.fork()):
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             connection.close()
-            _become(*files)
+            for file in (ends, ended, code, *told.values()):
+                os.close(file)
+            _become(words, standard)
             return
-        for file in files:
+        told[child] = code
+        for file in (words, *standard):
             os.close(file)
 
 
@@ -48,18 +66,18 @@ def _import_all() -> None:
             importlib.import_module(module.name)
 
 
-def _become(asked: int, told: int, *standard: int) -> None:
-    """Return in a child whose end is told; the parent waits for it."""
-    with os.fdopen(asked) as words:
-        command = json.load(words)
-    child = os.fork()
-    if child:
-        for file in standard:
-            os.close(file)
-        _, status = os.waitpid(child, 0)
-        os.write(told, str(os.waitstatus_to_exitcode(status)).encode())
-        os._exit(0)
-    os.close(told)
+def _tell(told: dict[int, int]) -> None:
+    while told:
+        child, status = os.waitpid(-1, os.WNOHANG)
+        if not child:
+            return
+        with os.fdopen(told.pop(child), "w") as pipe:
+            pipe.write(str(os.waitstatus_to_exitcode(status)))
+
+
+def _become(words: int, standard: list[int]) -> None:
+    with os.fdopen(words) as asked:
+        command = json.load(asked)
     for number, file in enumerate(standard):
         os.dup2(file, number)
         os.close(file)
@@ -76,12 +94,20 @@ def _opened(number: int, like: TextIO) -> TextIO:
     return os.fdopen(number, "w", encoding=like.encoding, errors=like.errors, closefd=False)
 
 
-def _reap(options: int = os.WNOHANG) -> None:
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, options)[0]:
-            pass
+def _end_without_tidying(code: int) -> NoReturn:
+    """As the interpreter ends, but for freeing each object: all of their memory would be copied."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
     main(socket.socket(fileno=int(sys.argv[1])))
-    runpy.run_module("batcher", run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module("batcher", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        if not isinstance(ended.code, int):
+            raise
+        _end_without_tidying(ended.code)

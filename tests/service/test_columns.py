@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from effort import calls_of
 
 from batcher.service.parsing.pages import Word
 from batcher.service.parsing.scans.columns import Piece
@@ -93,6 +94,9 @@ def test_a_doubtful_word_makes_its_block_doubtful() -> None:
 
 
 def test_a_page_without_end_is_laid_out_in_time() -> None:
-    """The work grows with the number of lines."""
-    pieces = column("a", 0, lines=5000) + column("b", 230, lines=5000)
-    assert len(names(pieces)) == 10_000
+    """Four times the lines are about four times the work, not sixteen times."""
+
+    def laid_out(lines: int) -> None:
+        assert len(names(column("a", 0, lines=lines) + column("b", 230, lines=lines))) == 2 * lines
+
+    assert calls_of(lambda: laid_out(160)) < 6 * calls_of(lambda: laid_out(40))

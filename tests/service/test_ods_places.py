@@ -13,6 +13,7 @@ from parsed_documents import read, text_of, types_of
 
 from batcher.reducto.api_types import ErrorName
 from batcher.service.parsing import DocumentProblem
+from batcher.service.parsing.sheets import workbook
 
 CONTENT, WORDS = marked_ods.marked()
 
@@ -65,7 +66,10 @@ def test_a_broken_part_costs_that_part(tmp_path: Path, part: str) -> None:
     assert sum("can't be read" in note for note in parsed.notes) == 1
 
 
-def test_a_cell_that_is_repeated_a_billion_times_is_refused(tmp_path: Path) -> None:
+def test_a_cell_that_is_repeated_a_billion_times_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workbook, "MOST_CELLS", 1 << 20)
     old = 'table:number-columns-repeated="16384"/>'
     new = 'table:number-columns-repeated="16384"><text:p>many</text:p></table:table-cell>'
     content = marked_ods.CONTENT.replace(old, new).encode()

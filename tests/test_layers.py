@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -86,6 +87,7 @@ def imports(path: Path) -> set[str]:
     return names
 
 
+@cache
 def modules() -> dict[str, set[str]]:
     found = {}
     for path in ROOT.rglob("*.py"):

@@ -45,17 +45,15 @@ def main(connection: socket.socket) -> None:
         if not asked:
             sys.exit()
         words, code, *standard = files
-        if not (child := os.fork()):
+        child = os.fork()
+        if not child:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            connection.close()
-            for file in (ends, ended, code, *told.values()):
-                os.close(file)
+            _close(connection.detach(), ends, ended, code, *told.values())
             _become(words, standard)
             return
         told[child] = code
-        for file in (words, *standard):
-            os.close(file)
+        _close(words, *standard)
 
 
 def _import_all() -> None:
@@ -75,12 +73,17 @@ def _tell(told: dict[int, int]) -> None:
             pipe.write(str(os.waitstatus_to_exitcode(status)))
 
 
+def _close(*files: int) -> None:
+    for file in files:
+        os.close(file)
+
+
 def _become(words: int, standard: list[int]) -> None:
     with os.fdopen(words) as asked:
         command = json.load(asked)
     for number, file in enumerate(standard):
         os.dup2(file, number)
-        os.close(file)
+    _close(*standard)
     sys.stdout, sys.stderr = _opened(1, sys.stdout), _opened(2, sys.stderr)
     os.chdir(command["directory"])
     os.environ.clear()

@@ -23,8 +23,9 @@ from marked_pdf import (
 )
 
 from batcher.service.parsing import Parsed, parse
-from batcher.service.parsing.pages import DocumentProblem
+from batcher.service.parsing.pages import DocumentProblem, PageBlock, table
 from batcher.service.parsing.pdf import document
+from batcher.service.parsing.pdf.rewording import difference, reworded
 from batcher.service.parsing.scans.ocr import NO_ENGINE
 
 # liteparse tears a word apart that stands upside down on a page which doesn't.
@@ -76,6 +77,41 @@ def test_no_word_comes_out_twice(read: Any) -> None:
 def test_words_that_are_cut_at_the_end_of_a_line_keep_their_hyphen(read: Any) -> None:
     """Joined without it, "dual-encoder" would be another word."""
     assert "dual-\nencoder" in text_of(read(marked()[0]))
+
+
+def test_a_line_to_sign_on_is_written_once(read: Any) -> None:
+    """As it stands on the page, without the backslashes that Markdown would need."""
+    assert text_of(read(short("Signed by *hand*: __________ (a_b)"))) == (
+        "Signed by *hand*: __________ (a_b)"
+    )
+
+
+def test_words_are_compared_one_by_one() -> None:
+    """However many there are: of these texts the letters are the same, and the number of words."""
+    missing, spare = difference("fly.The elec-\ntric", [PageBlock("Text", "fly. The electric")])
+    assert (missing, spare) == (Counter(["elec", "tric"]), Counter(["electric"]))
+
+
+def test_parts_in_another_order_have_the_same_words() -> None:
+    """As where columns lie side by side; only what is left over is told."""
+    blocks = [PageBlock("Text", words) for words in ("c d", "a b", "", "e a")]
+    assert difference("a b c d e f", blocks) == (Counter(["f"]), Counter(["a"]))
+
+
+def test_a_word_that_is_torn_apart_is_joined() -> None:
+    """If the page has it whole, and not its pieces."""
+    blocks = [PageBlock("Text", "Berg- und T al b ah n to al l")]
+    missing, spare = difference("Berg- und Talbahn to al l", blocks)
+    assert reworded(blocks, [], missing, spare)[0].content == "Berg- und Talbahn to al l"
+    assert not missing and not spare
+
+
+def test_the_text_of_merged_cells_stands_in_the_first() -> None:
+    """Where the page has it once; cells that are alike on the page stay."""
+    block = table([["Interest rates", "Interest rates", "rates"], ["4 %", "4 %", "5 %"]])
+    missing, spare = difference("Interest rates 4 % 4 % 5 %", [block])
+    whole = reworded([block], [], missing, spare)[0]
+    assert whole.rows == [["Interest rates", "", ""], ["4 %", "4 %", "5 %"]]
 
 
 def test_a_list_keeps_its_numbers(read: Any) -> None:
@@ -189,10 +225,10 @@ def test_a_box_that_cannot_be_right_costs_no_words(
     """The block's words are completed from the page's text."""
     real = document._typed
 
-    def refuse(raw: Any, *others: Any) -> Any:
+    def refuse(raw: Any, *others: Any, **how: Any) -> Any:
         if raw.text and "second" in raw.text:
             raise ValueError("cannot convert float NaN to integer")
-        return real(raw, *others)
+        return real(raw, *others, **how)
 
     monkeypatch.setattr(document, "_typed", refuse)
     made = File()

@@ -95,8 +95,8 @@ def _joined(first: tuple[Page, PageBlock], second: tuple[Page, PageBlock]) -> Pa
 
 
 def _written(block: PageBlock, write: Callable[[Rows], str]) -> PageBlock:
-    if not block.rows:
-        return block
+    if not block.rows or (write is markdown_table and not block.parts):
+        return block  # a table is written as Markdown when it is read
     parts = tuple((page, _written(part, write)) for page, part in block.parts)
     return replace(block, content=write(block.rows), parts=parts)
 

@@ -66,11 +66,14 @@ BLIND: Final = frozenset({"scanned", "no-text", "garbled"})
 FEW: Final = 60  # letters; with fewer, a page may be a scan with a stamp
 # Signs that stand for letters where a font doesn't say which it shows, and their share of a page's
 # letters from which on its text is doubted.
-_ODD: Final = re.compile(
-    r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd]|\w[\]\[\\^`{}@~<>?;#$%*=+]\w"
-)
+_NO_LETTER: Final = r"\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd"
+_SIGN: Final = r"\]\[\\^`{}@~<>?;#$%*=+"
+_ODD: Final = re.compile(rf"[{_NO_LETTER}]|\w[{_SIGN}]\w")
+_MAYBE_ODD: Final = re.compile(rf"[{_NO_LETTER}{_SIGN}]")
 ODD: Final = 0.01
-_IMAGE: Final = re.compile(rb"\A(?!%PDF)|/Subtype\s*/Image\b")  # in a PDF; else it is one
+_IMAGE: Final = re.compile(rb"/Subtype\s*/Image\b")
+# Signs that liteparse escapes in text, as Markdown would have it.
+_ESCAPED: Final = re.compile(r"\\([\\*_])")
 RANGE: Final = "page_range"
 # The settings that need the box of each word.
 WORDED: Final = (
@@ -108,9 +111,9 @@ def read_content(content: bytes, options: Mapping[str, Any]) -> list[Page]:
     pages.
     """
     settings = options.get("settings") or {}
-    result = _laid_out(content, settings)
-    turns = {page.page_num: turn for page in result.pages if (turn := turn_of(page))}
-    raw = _upright(content, settings, result.pages, turns)
+    result, laid_out = _laid_out(content, settings)
+    turns = {page.page_num: turn for page in laid_out if (turn := turn_of(page))}
+    raw = _upright(content, settings, laid_out, turns)
     wanted = [
         page.original
         for page in selected([Page(1, page.page_num, []) for page in raw], settings.get(RANGE))
@@ -127,26 +130,30 @@ def read_content(content: bytes, options: Mapping[str, Any]) -> list[Page]:
     if any(settings.get(name) for name in PICTURED):
         pictures = _pictures(content, settings, wanted)
         pages = [replace(page, picture=pictures.get(page.original, b"")) for page in pages]
-    return with_running_lines(_all_pages(pages, result))
+    return with_running_lines(_all_pages(pages, laid_out, result))
 
 
-def _laid_out(content: bytes, settings: Mapping[str, Any]) -> Any:
-    """Return liteparse's result; its `page_errors` name the pages that it lacks."""
+def _laid_out(content: bytes, settings: Mapping[str, Any]) -> tuple[Any, list[Any]]:
+    """Return liteparse's result and its pages; its `page_errors` name the pages that it lacks.
+
+    The pages are made anew each time that the result is asked for them.
+    """
     result = _parsed(
         content,
         settings,
         extract_xfa_packets=True,
         max_pages=MOST_PAGES + 1,
     )
-    if not result.pages and result.page_errors:
+    pages = result.pages
+    if not pages and result.page_errors:
         raise corrupt(f"none of its pages can be read: {result.page_errors[0].message}")
-    if not result.pages:
+    if not pages:
         raise empty("the document has no pages")
-    if len(result.pages) > MOST_PAGES:
+    if len(pages) > MOST_PAGES:
         raise DocumentProblem(
             ErrorName.DOCUMENT_TOO_LARGE, f"more than {MOST_PAGES} pages are not read here", 413
         )
-    return result
+    return result, pages
 
 
 def _upright(
@@ -253,15 +260,13 @@ def _blind(
     """Return the numbers of the pages to which OCR could add text, with liteparse's reasons."""
     painted = [page for page in pages if page.content_bounds is not None]
     blank = [page.page_num for page in painted if not page.text.strip()]
-    has_images = _IMAGE.search(content) is not None
-    short = [
-        page.page_num
-        for page in painted
-        if has_images and page.text.strip() and len("".join(page.text.split())) < FEW
-    ]
+    # No more than `FEW` words are parted: so many have enough letters.
+    short = [page.page_num for page in painted if 0 < _letters(page.text.split(None, FEW)) < FEW]
+    if short and not _has_images(content):
+        short = []
     odd = [page.page_num for page in painted if _is_odd(page.text)]
     found = dict.fromkeys(blank, frozenset({"no-text"}))
-    if not has_engine():
+    if odd and not has_engine():
         found |= dict.fromkeys(odd, frozenset({"garbled"}))
         odd = []
     doubtful = sorted({*short, *odd} - found.keys())
@@ -291,9 +296,21 @@ def _judged(
     return {number: found for number, found in reasons.items() if found}
 
 
+def _letters(words: Sequence[str]) -> int:
+    return sum(map(len, words))
+
+
+def _has_images(content: bytes) -> bool:
+    """Tell whether a PDF shows pictures; any other content is one."""
+    return not content.startswith(b"%PDF") or _IMAGE.search(content) is not None
+
+
 def _is_odd(text: str) -> bool:
     """Tell whether the text has signs that fonts show which don't say which letters they show."""
-    return len(_ODD.findall(text)) >= max(3, len(text) * ODD)
+    enough = max(3, len(text) * ODD)
+    if len(_MAYBE_ODD.findall(text)) < enough:  # a tenth of the time, and true of nearly all
+        return False
+    return len(_ODD.findall(text)) >= enough
 
 
 def _recognised(
@@ -339,14 +356,14 @@ def _unseen(page: Page, reasons: frozenset[str]) -> Page:
     return replace(page, unread=(*page.unread, NO_ENGINE))
 
 
-def _all_pages(pages: list[Page], result: Any) -> list[Page]:
+def _all_pages(pages: list[Page], laid_out: Sequence[Any], result: Any) -> list[Page]:
     """Return the pages with those that liteparse could not read, and notes on the document."""
     lost = [
         Page(0, error.page_num, [UNREAD], unread=(f"not read: {error.message}",))
         for error in result.page_errors
     ]
     whole = sorted([*pages, *lost], key=lambda page: page.original)
-    if result.xfa_packets and not any(page.form_fields for page in result.pages):
+    if result.xfa_packets and not any(page.form_fields for page in laid_out):
         whole[0] = replace(whole[0], unread=(*whole[0].unread, ADOBE))
     return [replace(page, number=number) for number, page in enumerate(whole, start=1)]
 
@@ -364,14 +381,15 @@ def _page(page: Any, *, with_words: bool, turn: int) -> Page:
     """Convert a page of liteparse's; what of it can't be converted is named as not read.
 
     `turn` says by how many degrees the page was turned to be read upright.
-    Words are converted only if asked for: that costs as much time as reading the page.
+    Words, and the places of cells, are converted only if asked for: that costs as much time as
+    reading the page.
     """
 
     def boxed(place: Any) -> Box:
         box = _box(place, page)
         return turned_back(box, turn) if turn else box
 
-    blocks, unread = _blocks(page, boxed)
+    blocks, unread = _blocks(page, boxed, with_places=with_words)
     blocks = completed(blocks, page, boxed)
     beside, too_much = beside_text(page, boxed)
     blocks = merged(blocks, beside)
@@ -391,14 +409,17 @@ def _with_words(found: Page, page: Any, beside: Sequence[PageBlock], boxed: Boxe
     return replace(found, words=(*words, *extra), lines=(*lines, *extra))
 
 
-def _blocks(page: Any, boxed: Boxed) -> tuple[list[PageBlock], list[str]]:
-    """Return the page's blocks, and why some could not be converted."""
+def _blocks(page: Any, boxed: Boxed, *, with_places: bool) -> tuple[list[PageBlock], list[str]]:
+    """Return the page's blocks, and why some could not be converted.
+
+    `with_places` asks for the boxes of cells.
+    """
     items = page.text_items
     blocks: list[PageBlock] = []
     unread: list[str] = []
     for raw in page.blocks or []:
         try:
-            block = _typed(raw, page, boxed)
+            block = _typed(raw, page, boxed, with_places=with_places)
             if block is not None:
                 blocks.append(as_key_values(block, raw.bbox, items))
         except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
@@ -407,11 +428,11 @@ def _blocks(page: Any, boxed: Boxed) -> tuple[list[PageBlock], list[str]]:
     return blocks, unread
 
 
-def _typed(raw: Any, page: Any, boxed: Boxed) -> PageBlock | None:
+def _typed(raw: Any, page: Any, boxed: Boxed, *, with_places: bool) -> PageBlock | None:
     box = boxed(raw.bbox)
     if raw.kind == "table":
-        return _table(raw, box, boxed)
-    content = (raw.text or "\n".join(raw.lines or [])).strip()
+        return _table(raw, box, boxed if with_places else None)
+    content = _plain(raw.text) or "\n".join(raw.lines or []).strip()
     if raw.kind == "heading" and len(content) <= LONGEST_HEADING:
         return PageBlock(
             "Title" if raw.level == 1 and page.page_num == 1 else "Section Header", content, box
@@ -425,7 +446,13 @@ def _typed(raw: Any, page: Any, boxed: Boxed) -> PageBlock | None:
     return PageBlock(KINDS.get(raw.kind, "Text"), content, box, sure=bool(content))
 
 
-def _table(raw: Any, box: Box, boxed: Boxed) -> PageBlock | None:
+def _plain(text: str | None) -> str:
+    """Return the text without the backslashes of Markdown; its emphasis stays."""
+    plain = (text or "").strip()
+    return _ESCAPED.sub(r"\1", plain) if "\\" in plain else plain
+
+
+def _table(raw: Any, box: Box, boxed: Boxed | None) -> PageBlock | None:
     kept = [row for row in [raw.header or [], *(raw.rows or [])] if row]
     rows = [[cell.text or "" for cell in row] for row in kept]
     cells = [cell.strip() for row in rows for cell in row]
@@ -433,24 +460,42 @@ def _table(raw: Any, box: Box, boxed: Boxed) -> PageBlock | None:
     if not filled:
         return None
     if max(map(len, rows)) < 2 or filled / len(cells) < FULLEST:
-        return PageBlock("Text", "\n".join("  ".join(filter(None, row)) for row in rows), box)
+        return PageBlock("Text", "\n".join("  ".join(_shown_once(row)) for row in rows), box)
+    if boxed is None:
+        return table(rows, box)
     places = [[boxed(cell.bbox) if cell.bbox else None for cell in row] for row in kept]
     return table(rows, box, places)
+
+
+def _shown_once(row: Sequence[str]) -> list[str]:
+    """Return the texts of a row; liteparse repeats that of merged cells in each of them.
+
+    Single words are left as they are: two columns may well show the same number.
+    """
+    shown: list[str] = []
+    for cell in filter(None, row):
+        if not shown or cell != shown[-1] or " " not in cell:
+            shown.append(cell)
+    return shown
 
 
 def _box(box: Any, page: Any) -> Box:
     """Convert a box in points from the top left into fractions of the page, clipped to it."""
     wide = page.width or 1.0
     high = page.height or 1.0
-    left = _share(box.x / wide)
-    top = _share(box.y / high)
-    right = _share((box.x + box.width) / wide)
-    bottom = _share((box.y + box.height) / high)
+    x = box.x
+    y = box.y
+    left = _share(x / wide)
+    top = _share(y / high)
+    right = _share((x + box.width) / wide)
+    bottom = _share((y + box.height) / high)
     return left, top, max(0.0, right - left), max(0.0, bottom - top)
 
 
 def _share(value: float) -> float:
-    return round(min(1.0, max(0.0, value)), 6)
+    if value <= 0.0:
+        return 0.0
+    return round(value, 6) if value < 1.0 else 1.0
 
 
 def with_running_lines(pages: list[Page]) -> list[Page]:

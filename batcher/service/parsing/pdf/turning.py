@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, Final
 
 from batcher.service.parsing.pages import Box
 
+_ROTATION: Final = attrgetter("rotation")
 _SAMPLE: Final = 40  # pieces of text of a page that are looked at
 _SLANT: Final = 2.0  # degrees by which a scanned page may be off
 # Fraction of a page's letters that must still be there when it is read anew.
@@ -24,8 +26,11 @@ def turn_of(page: Any) -> int:
     `page` is liteparse's.
     """
     items = page.text_items
+    sample = items[:: max(1, len(items) // _SAMPLE)]
+    if not any(map(_ROTATION, sample)):
+        return 0
     turns: Counter[int] = Counter()
-    for item in items[:: max(1, len(items) // _SAMPLE)]:
+    for item in sample:
         nearest = round(item.rotation / 90) * 90
         if abs(item.rotation - nearest) <= _SLANT:
             turns[nearest % 360] += len(item.text)

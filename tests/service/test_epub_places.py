@@ -28,6 +28,33 @@ def test_missing_chapters_are_named(tmp_path: Path) -> None:
     ]
 
 
+def test_pictures_are_counted_over_the_chapters(tmp_path: Path) -> None:
+    """With the chapters that show them, and those of chapters without text at the first."""
+    package = (
+        "<package xmlns='http://www.idpf.org/2007/opf'><manifest>"
+        + "".join(
+            f"<item id='c{n}' href='c{n}.xhtml' media-type='application/xhtml+xml'/>"
+            for n in range(3)
+        )
+        + "</manifest><spine>"
+        + "".join(f"<itemref idref='c{n}'/>" for n in range(3))
+        + "</spine></package>"
+    )
+    texts = (
+        "<p>one</p>",
+        "<img src='cover.png'/>",
+        "<p>two</p><img src='a.png'/><img src='b.png'/>",
+    )
+    chapters = {
+        f"OEBPS/c{n}.xhtml": f"<html xmlns='http://www.w3.org/1999/xhtml'><body>{text}</body></html>"
+        for n, text in enumerate(texts)
+    }
+    parts = {"META-INF/container.xml": CONTAINER, "OEBPS/book.opf": package, **chapters}
+    assert read(tmp_path / "book.epub", packed(parts)).notes == [
+        "pages 1, 3: 3 pictures without an alternative text not read"
+    ]
+
+
 @pytest.mark.parametrize(
     ("broken", "content"),
     [

@@ -36,10 +36,10 @@ def test_what_is_not_read_is_named(tmp_path: Path) -> None:
         "<iframe src='https://example.org'></iframe><video></video><canvas></canvas>"
     )
     assert read(tmp_path / "page.html", page).notes == [
-        "2 pictures without an alternative text not read",
         "1 page within the page not read",
         "1 video not read",
-        "1 drawing that a script makes not read",
+        "1 drawing made by scripts not read",
+        "2 pictures without an alternative text not read",
     ]
 
 

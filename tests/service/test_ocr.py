@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from scans import as_pdf, blank, with_word, write
+from scans import PROSE, as_pdf, blank, with_word, write
 
 from batcher.service.parsing import Parsed, parse
+from batcher.service.parsing.pages import Word
 from batcher.service.parsing.scans import ocr, tesseract
+from batcher.service.parsing.scans.columns import Piece
 
 DOCUMENTS = Path(__file__).parents[2] / "examples" / "documents"
 SCAN = DOCUMENTS / "correspondence" / "delivery-note-scan.pdf"
@@ -123,6 +125,36 @@ def test_pages_keep_their_places_on_any_number_of_cores(scan: Path, cores: int) 
         if word in block["content"]
     }
     assert pages == {"ORCHARD": 1, "PEBBLE": 2}
+
+
+@pytest.mark.parametrize(
+    ("confidences", "is_doubted"),
+    [
+        ([0.9] * 10 + [0.4], False),
+        ([0.9] * 10 + [0.4, 0.4], True),
+        ([0.9] * 200 + [0.4] * 4, False),
+        ([0.9] * 190 + [0.4] * 4, True),
+        ([None] * 5, False),
+    ],
+)
+def test_a_page_of_which_ocr_doubts_many_words_says_so(
+    confidences: list[float | None], is_doubted: bool
+) -> None:
+    """One doubtful word is no sign; what liteparse leaves out can't be seen by itself."""
+    words = tuple(Word("word", (0.0, 0.0, 0.1, 0.1), told) for told in confidences)
+    piece = Piece(words, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0)
+    assert ocr.is_doubted([piece]) is is_doubted
+
+
+@pytest.mark.skipif(not HAS_TESSERACT, reason="Tesseract is not installed")
+def test_a_coarse_scan_says_that_words_may_be_missing(tmp_path: Path) -> None:
+    """It is read so far as it can be."""
+    page = blank()
+    write(page, (100, 100), [*with_word("ORCHARD"), *PROSE] * 2, size=20)
+    coarse = page.resize((page.width * 35 // 100, page.height * 35 // 100))
+    path = tmp_path / "coarse.png"
+    coarse.resize(page.size).save(path)
+    assert ocr.DOUBTED in answer(path).notes
 
 
 @pytest.mark.skipif(not HAS_TESSERACT, reason="Tesseract is not installed")

@@ -110,9 +110,9 @@ def test_html_within_is_read_as_html() -> None:
         rb"{\*\htmltag72 </td></tr></table>}{\*\mhtmltag x}{\*\htmltag84 <img src=a width=90>}"
         rb"{\*\htmltag58 </body></html>}}"
     )
-    pages, unread, _pictures = rtf_text(raw)
+    pages, unread, pictures = rtf_text(raw)
     assert shown(pages[0]) == [("Table", "| café < tea | 5 € |\n| --- | --- |")]
-    assert unread == ["1 picture without an alternative text not read"]
+    assert unread == [] and pictures == {1: 1}
 
 
 def test_a_file_that_breaks_off_is_read_so_far_and_says_so(tmp_path: Path) -> None:

@@ -187,6 +187,16 @@ def test_reasons_that_differ_in_names_are_one_group(tmp_path):
     assert [group.documents for group in found.reasons] == [2, 2]
 
 
+def test_one_and_several_are_one_group(tmp_path):
+    """The words for one differ from those for several by an s."""
+    told = ["1 picture without", "6 pictures without", "page 2: 1 video not", "3 videos not"]
+    found = grouped(tmp_path, *told)
+    assert [(group.reason, group.documents) for group in found.reasons] == [
+        ("1 picture without", 2),
+        ("page 2: 1 video not", 2),
+    ]
+
+
 def test_groups_are_bounded(tmp_path):
     """Where a service words each document's reason differently."""
     names = [f"the part {chr(0x4E00 + number)} is missing" for number in range(1_200)]

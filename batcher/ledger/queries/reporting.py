@@ -58,7 +58,7 @@ class ReportingQueries:
         for said, number, example in self._connection.execute(_NOT_SERVED):
             documents += number
             for reason in dict.fromkeys(said.split("\n")):
-                key = _PARTICULARS.sub("", reason)
+                key = _PARTICULARS.sub("", _PLURAL.sub(r"\1", reason))
                 if key not in found and len(found) >= REASONS_AT_MOST:
                     key = reason = "for other reasons"
                 group = found.get(key) or NotServedGroup(reason, 0, example)
@@ -246,6 +246,8 @@ class ReportingQueries:
 # reasons that are told apart; a service of another make might give each document one of its own
 REASONS_AT_MOST: Final = 1_000
 _PARTICULARS: Final = re.compile(r"^pages? \d[\d, -]*: |\bpages? (?=\d)|'[^']*'|\d[\d,. -]*")
+# a noun behind its number: "6 pictures" are told with "1 picture"
+_PLURAL: Final = re.compile(r"(?<=\d )([a-z]+?)s\b")
 # The index holds only these documents, and otherwise SQLite would read all that are saved.
 _NOT_SERVED: Final = """
     SELECT not_served, count(*), min(source) FROM documents INDEXED BY not_served

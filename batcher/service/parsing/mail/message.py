@@ -52,7 +52,7 @@ def read_mail(path: Path, _options: Mapping[str, Any]) -> list[Page]:
         message = email.message_from_bytes(_plain(raw), policy=email.policy.compat32)
         reader = MailReader()
         reader.write(message)
-        return numbered(reader.flow.pages, reader.unread)
+        return numbered(reader.flow.pages, reader.unread, reader.pictures)
     except DocumentProblem:
         raise
     except RecursionError as error:
@@ -81,6 +81,11 @@ class MailReader:
     @property
     def unread(self) -> list[str]:
         return list(dict.fromkeys([*self._unread, *self._html.unread]))
+
+    @property
+    def pictures(self) -> Mapping[int, int]:
+        """Return the number of pictures without an alternative text, by page of the flow."""
+        return self._html.pictures
 
     def write(self, message: Part) -> None:
         """Write a message with its headers, and the names of all that is attached to it."""

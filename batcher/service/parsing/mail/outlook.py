@@ -6,6 +6,7 @@ Other attachments are named, not opened. Names of properties are those of [MS-OX
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,6 @@ from batcher.service.parsing.pages import (
     Page,
     PageBlock,
     numbered,
-    pictures_not_read,
 )
 from batcher.service.parsing.rtf.document import rtf_text
 from batcher.service.parsing.text.decoding import decode
@@ -64,7 +64,7 @@ def read_msg(path: Path, _options: Mapping[str, Any]) -> list[Page]:
         flow = Flow()
         reader = _Reader(file, flow)
         reader.write()
-        return numbered(flow.pages, reader.unread)
+        return numbered(flow.pages, reader.unread, reader.pictures)
 
 
 class _Reader:
@@ -75,10 +75,16 @@ class _Reader:
         self._flow = flow
         self._html = HtmlWriter(flow)
         self._unread: list[str] = []
+        self._pictures = 0  # of bodies that are RTF
 
     @property
     def unread(self) -> list[str]:
         return list(dict.fromkeys([*self._unread, *self._html.unread]))
+
+    @property
+    def pictures(self) -> Mapping[int, int]:
+        """Return the number of pictures without an alternative text, by page of the flow."""
+        return Counter({1: self._pictures}) + self._html.pictures
 
     def write(self) -> None:
         """Write the messages, the outermost first; each is followed by its attached ones."""
@@ -122,8 +128,7 @@ class _Reader:
             self._unread.append(f"the body is not read: {error}")
             return []
         self._unread += text.unread
-        if pictures := sum(text.pictures.values()):
-            self._unread.append(pictures_not_read(pictures))
+        self._pictures += sum(text.pictures.values())
         return [block for page in text.pages for block in page]
 
     def _attachments(self, message: _Message) -> list[str]:

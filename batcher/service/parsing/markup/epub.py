@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import posixpath
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -37,10 +39,15 @@ def read_epub(path: Path, _options: Mapping[str, Any]) -> list[Page]:
     filled = [(number, page) for number, page in enumerate(flow.pages, start=1) if page]
     if not filled:
         raise empty("; ".join(["the book has no text", *book.unread]))
-    pages = [Page(number, original, page) for number, (original, page) in enumerate(filled, 1)]
+    pictures = book.pictures
+    pages = [
+        Page(number, original, page, pictures=pictures[original])
+        for number, (original, page) in enumerate(filled, 1)
+    ]
+    rest = pictures.total() - sum(page.pictures for page in pages)  # of chapters without text
     first = pages[0]
-    pages[0] = Page(first.number, first.original, first.blocks, unread=tuple(book.unread))
-    return pages
+    told = tuple(book.unread)
+    return [replace(first, unread=told, pictures=first.pictures + rest), *pages[1:]]
 
 
 class _Book:
@@ -58,6 +65,11 @@ class _Book:
     def unread(self) -> list[str]:
         told = [sentence for writer in self._writers for sentence in writer.unread]
         return list(dict.fromkeys([*self._missing, *told]))
+
+    @property
+    def pictures(self) -> Counter[int]:
+        """Return the number of pictures without an alternative text, by page of the flow."""
+        return sum((writer.pictures for writer in self._writers), Counter())
 
     def write(self, name: str, flow: Flow) -> None:
         """Write a chapter to `flow`, or note why it can't be read."""

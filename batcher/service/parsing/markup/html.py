@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from batcher.service.parsing.flow import Flow
 from batcher.service.parsing.markup.blocks import Blocks
@@ -24,11 +25,23 @@ def read_html(path: Path, _options: Mapping[str, Any]) -> list[Page]:
     flow = Flow()
     writer = HtmlWriter(flow)
     writer.write(path.read_bytes())
-    return numbered(flow.pages, writer.unread)
+    return numbered(flow.pages, writer.unread, writer.pictures)
 
 
-def html_blocks(raw: bytes, declared: str | None = None) -> tuple[list[PageBlock], list[str]]:
-    """Return the blocks of an HTML document, and a sentence for each kind of part that isn't read.
+class HtmlText(NamedTuple):
+    """The blocks of an HTML document, and what of it isn't read.
+
+    `unread` has a sentence for each kind of part, `pictures` the number of those that have no
+    alternative text.
+    """
+
+    blocks: list[PageBlock]
+    unread: list[str]
+    pictures: int
+
+
+def html_text(raw: bytes, declared: str | None = None) -> HtmlText:
+    """Return what an HTML document within another document holds.
 
     `declared` is the charset from the document's headers, if any. Raises DocumentProblem if the
     document is too large.
@@ -36,7 +49,7 @@ def html_blocks(raw: bytes, declared: str | None = None) -> tuple[list[PageBlock
     flow = Flow()
     writer = HtmlWriter(flow)
     writer.write(raw, declared)
-    return flow.blocks, writer.unread
+    return HtmlText(flow.blocks, writer.unread, writer.pictures.total())
 
 
 def shows_text(raw: bytes, declared: str | None = None) -> bool:
@@ -44,8 +57,7 @@ def shows_text(raw: bytes, declared: str | None = None) -> bool:
 
     Raises DocumentProblem if the document is too large.
     """
-    blocks, _unread = html_blocks(raw, declared)
-    return bool(blocks)
+    return bool(html_text(raw, declared).blocks)
 
 
 class HtmlWriter:
@@ -61,6 +73,11 @@ class HtmlWriter:
             **Lines(self._writer).readers,
             **Forms(self._writer, pictures).readers,
         }
+
+    @property
+    def pictures(self) -> Counter[int]:
+        """Return the number of pictures without an alternative text, by page of the flow."""
+        return self._writer.pictures
 
     @property
     def unread(self) -> list[str]:

@@ -42,7 +42,7 @@ class Pictures:
             self.figure(alternative)
         elif "alt" not in attributes and not is_tiny(attributes):
             self._writer.flow.write(" ")
-            self._writer.miss("img")
+            self._writer.miss_picture()
 
     def figure(self, content: str) -> None:
         """Write an alternative text as a figure."""

@@ -52,10 +52,9 @@ _SECTIONS: Final = frozenset("article aside main nav section".split())
 _APART: Final = frozenset("button meter progress output mtd".split())  # boxes within a line
 # what isn't read, by the element that holds it: one of it, and several
 _UNREAD: Final[Mapping[str, tuple[str, str]]] = {
-    "img": ("picture without an alternative text", "pictures without an alternative text"),
     "video": ("video", "videos"),
     "audio": ("sound recording", "sound recordings"),
-    "canvas": ("drawing that a script makes", "drawings that scripts make"),
+    "canvas": ("drawing made by scripts", "drawings made by scripts"),
     "iframe": ("page within the page", "pages within the page"),
     "frame": ("page within the page", "pages within the page"),
     "embed": ("embedded object", "embedded objects"),
@@ -72,6 +71,7 @@ class Writer:
 
     `number` is that of a list item, until its first word, `just_broke` tells whether the line was
     just broken, and `sections` and `drawings` count those that are open.
+    `pictures` has the number of pictures without an alternative text, by page of the flow.
     """
 
     def __init__(self, flow: Flow) -> None:
@@ -81,6 +81,7 @@ class Writer:
         self.just_broke = False
         self.sections = 0
         self.drawings = 0
+        self.pictures: Counter[int] = Counter()
         self._missed: Counter[str] = Counter()
         self._trees: list[Any] = []  # nodes are valid as long as their tree
 
@@ -141,6 +142,10 @@ class Writer:
             self.miss(tag)
             return False
         return not (self.drawings and tag in _UNSEEN_IN_DRAWINGS)
+
+    def miss_picture(self) -> None:
+        """Count a picture without an alternative text."""
+        self.pictures[self.flow.page_number] += 1
 
     def miss(self, tag: str) -> None:
         """Count an element that isn't read."""

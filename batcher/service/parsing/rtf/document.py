@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from batcher.service.parsing.kinds import START
-from batcher.service.parsing.markup.html import html_blocks
+from batcher.service.parsing.markup.html import html_text
 from batcher.service.parsing.pages import Page, PageBlock, corrupt, numbered
 from batcher.service.parsing.rtf.reading import Reading
 
@@ -49,9 +49,9 @@ def rtf_text(raw: bytes) -> Text:
     reading.read(raw, start)
     if reading.html is not None:
         html = "".join(reading.html)
-        blocks, unread = html_blocks(html.encode("utf-8", "replace"), "utf-8")
-        if any(block.content for block in blocks):
-            return Text([blocks], [*reading.unread, *unread], {})
+        told = html_text(html.encode("utf-8", "replace"), "utf-8")
+        if any(block.content for block in told.blocks):
+            return Text([told.blocks], [*reading.unread, *told.unread], {1: told.pictures})
         reading = Reading(from_html=False)
         reading.read(raw, start)
     return Text(reading.pages, reading.unread, reading.pictures)

@@ -29,6 +29,13 @@ from batcher.service.parsing.scans.tesseract import (
 # Why a page that is a picture has no text, for `Page.unread`.
 NO_ENGINE: Final = f"not read: no OCR here; apt install tesseract-ocr or {install_command('ocr')}"
 NOTHING_FOUND: Final = "not read: OCR found no text"
+DOUBTED: Final = (
+    "may be incomplete: OCR doubts many words, and leaves out those that it doubts most"
+)
+# Words of less confidence than this are kept, but those of much less don't come this far: from this
+# share of a page's words on, some will be missing.
+DOUBT: Final = 0.5
+MANY: Final = 0.02
 # Pages at once, whatever the cores: each takes a hundred megabytes of the worker's memory, or three
 # with RapidOCR.
 TESSERACTS: Final = 8
@@ -158,7 +165,16 @@ def _looked_at(
 
 
 def _seen(pieces: tuple[Piece, ...], is_blank: bool) -> Recognised:
-    return Recognised(pieces, () if pieces or is_blank else (NOTHING_FOUND,))
+    if not pieces:
+        return Recognised(unread=() if is_blank else (NOTHING_FOUND,))
+    return Recognised(pieces, (DOUBTED,) if is_doubted(pieces) else ())
+
+
+def is_doubted(pieces: Iterable[Piece]) -> bool:
+    """Tell whether so many words are doubted that others have probably been left out."""
+    told = [word.confidence for piece in pieces for word in piece.words]
+    doubted = sum(confidence is not None and confidence < DOUBT for confidence in told)
+    return doubted >= max(2, MANY * len(told))
 
 
 def _failed(trouble: Exception) -> Recognised:

@@ -43,12 +43,15 @@ def read_markdown(path: Path, _options: Mapping[str, Any]) -> list[Page]:
         if front is not None:
             with flow.block("Key Value", keeps_space=True):
                 flow.write(front[1] or front[2])
-        unread = _write(flow, text[front.end() if front else 0 :])
-    return numbered(flow.pages, unread)
+        unread, pictures = _write(flow, text[front.end() if front else 0 :])
+    return numbered(flow.pages, unread, pictures)
 
 
-def _write(flow: Flow, text: str) -> list[str]:
-    """Write the text to the flow, and return what of it isn't read."""
+def _write(flow: Flow, text: str) -> tuple[list[str], Mapping[int, int]]:
+    """Write the text to the flow, and return what of it isn't read.
+
+    These are sentences, and the number of pictures without an alternative text by page.
+    """
     if _is_unbalanced(text):
         return _write_plain(flow, text, "which has too many brackets that are never closed")
     reader = _reader()
@@ -59,7 +62,7 @@ def _write(flow: Flow, text: str) -> list[str]:
     shown = reader.renderer.render(tokens, reader.options, found)
     writer = HtmlWriter(flow)
     writer.write(shown.encode(errors="replace"), "utf-8")
-    return writer.unread
+    return writer.unread, writer.pictures
 
 
 def _is_unbalanced(text: str) -> bool:
@@ -67,10 +70,10 @@ def _is_unbalanced(text: str) -> bool:
     return any(part.count("[") - part.count("]") > MOST_OPEN for part in re.split(r"\n\s*\n", text))
 
 
-def _write_plain(flow: Flow, text: str, reason: str) -> list[str]:
+def _write_plain(flow: Flow, text: str, reason: str) -> tuple[list[str], Mapping[int, int]]:
     for block in text_blocks(text):
         flow.add(block)
-    return [f"the structure of the document, {reason}, not read"]
+    return [f"the structure of the document, {reason}, not read"], {}
 
 
 def _reader() -> MarkdownIt:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
-from batcher.service.parsing.markup.html import html_blocks
+from batcher.service.parsing.markup.html import html_text
 from batcher.service.parsing.office.charts import Chart, chart_of
 from batcher.service.parsing.office.diagrams import diagram_items
 from batcher.service.parsing.office.package import BrokenPart, Package, Relation, opened
@@ -104,10 +104,12 @@ class Parts:
         raise BrokenPart(f"{name} is of a type that isn't read within a document")
 
     def _blocks_of_html(self, raw: bytes, declared: str | None = None) -> list[PageBlock]:
-        blocks, unread = html_blocks(raw, declared)
-        for sentence in unread:
+        text = html_text(raw, declared)
+        for sentence in text.unread:
             self._note(f"of an inserted file: {sentence}")
-        return blocks
+        if text.pictures:
+            self._note(f"of an inserted file: {pictures_not_read(text.pictures)}")
+        return text.blocks
 
     def _blocks_of_document(self, raw: BinaryIO, read: Reader) -> list[PageBlock]:
         package = opened(raw)

@@ -1,6 +1,6 @@
 """Old formats are converted by LibreOffice, here by a program of the same name that does the same.
 
-With LibreOffice installed the last test converts by it.
+With LibreOffice installed the last tests convert by it.
 """
 
 from __future__ import annotations
@@ -204,7 +204,21 @@ def eventually(holds: Any) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.skipif(libreoffice.program() is None, reason="LibreOffice isn't installed")
+# --- the real program, where it is installed ------------------------------------------------------
+
+INSTALLED = libreoffice.program()
+
+
+def saved_as(extension: str, path: Path) -> Path:
+    """Have LibreOffice save the document in an old format."""
+    assert INSTALLED is not None
+    profile = f"-env:UserInstallation=file://{path.parent}/profile"
+    how = ["--headless", "--convert-to", extension, "--outdir", str(path.parent / "old")]
+    subprocess.run([INSTALLED, profile, *how, str(path)], check=True, capture_output=True)
+    return path.parent / "old" / f"{path.stem}.{extension}"
+
+
+@pytest.mark.skipif(INSTALLED is None, reason="LibreOffice is not installed")
 def test_libreoffice_itself_converts(tmp_path):
     """A document that it recognises by its content."""
     path = tmp_path / "a.doc"
@@ -213,3 +227,55 @@ def test_libreoffice_itself_converts(tmp_path):
         path = tmp_path / "a.docx"
         path.write_bytes(found.read_bytes())
     assert text(path) == ["Read with LibreOffice."]
+
+
+@pytest.mark.skipif(INSTALLED is None, reason="LibreOffice is not installed")
+def test_old_word_is_read_as_the_real_program_converts_it(tmp_path: Path) -> None:
+    """With its headings, tables, headers, and what stands in the cells."""
+    import docx
+
+    document = docx.Document()
+    document.add_heading("The heading", 1)
+    document.add_paragraph("A paragraph with an ümlaut.")
+    document.add_table(1, 2).rows[0].cells[1].text = "in a cell"
+    document.sections[0].header.paragraphs[0].text = "The header"
+    document.save(str(tmp_path / "new.docx"))
+    parsed = parse(saved_as("doc", tmp_path / "new.docx"), extension="doc", options={})
+    blocks = [
+        (block["type"], block["content"])
+        for chunk in parsed.result["chunks"]
+        for block in chunk["blocks"]
+    ]
+    assert ("Section Header", "The heading") in blocks and ("Header", "The header") in blocks
+    assert ("Text", "A paragraph with an ümlaut.") in blocks
+    assert [content for kind, content in blocks if kind == "Table"] == [
+        "|  | in a cell |\n| --- | --- |"
+    ]
+    assert parsed.notes == []
+
+
+@pytest.mark.skipif(INSTALLED is None, reason="LibreOffice is not installed")
+def test_old_slides_are_read_as_the_real_program_converts_them(tmp_path: Path) -> None:
+    """With their titles, bodies and notes, and each on its page."""
+    import pptx
+
+    deck = pptx.Presentation()
+    for number in (1, 2):
+        slide = deck.slides.add_slide(deck.slide_layouts[1])
+        slide.shapes.title.text = f"Title {number}"
+        slide.placeholders[1].text = f"Body {number}"
+        slide.notes_slide.notes_text_frame.text = f"Note {number}"
+    deck.save(str(tmp_path / "new.pptx"))
+    parsed = parse(saved_as("ppt", tmp_path / "new.pptx"), extension="ppt", options={})
+    found = [
+        (block["bbox"]["page"], block["content"])
+        for chunk in parsed.result["chunks"]
+        for block in chunk["blocks"]
+    ]
+    assert found == [(n, f"{what} {n}") for n in (1, 2) for what in ("Title", "Body", "Note")]
+
+
+@pytest.mark.skipif(INSTALLED is None, reason="LibreOffice is not installed")
+def test_the_real_program_says_that_it_can_not_open_a_broken_file(tmp_path: Path) -> None:
+    """Which is the document's own fault."""
+    assert problem(slides_of_old(tmp_path / "a.ppt")).name == "DOCUMENT_CORRUPT"

@@ -215,6 +215,13 @@ def test_a_flat_file_that_breaks_off_is_read_so_far_and_says_so(tmp_path: Path) 
     assert any("the document is damaged" in note for note in found.notes)
 
 
+def test_what_stands_for_a_page_number_is_no_text(tmp_path: Path) -> None:
+    """LibreOffice leaves it so where a page doesn't know its number."""
+    number = "<text:page-number>{}</text:page-number>"
+    paragraphs = (f"<text:p>{number.format(told)}</text:p>" for told in ("&lt;number&gt;", "3"))
+    assert content_of(parsed(tmp_path, text("".join(paragraphs)))) == "3"
+
+
 SPLIT = """<text:p>begins <text:soft-page-break/>here</text:p><text:p>next</text:p>"""
 
 

@@ -293,6 +293,16 @@ def test_points_far_apart_make_no_long_table(tmp_path):
     assert max(text.count("\n") for text in tables) == 3
 
 
+@pytest.mark.parametrize("text", ["&lt;number&gt;", "‹#›", "‹N°›"])
+def test_what_stands_for_a_slides_number_is_no_text(tmp_path, text):
+    """LibreOffice leaves it so on the pages of notes, which have no number of a slide."""
+    parts, places = marked_parts()
+    number = places["slide number"]
+    parts = {name: content.replace(number, text) for name, content in parts.items()}
+    words = " ".join(content for _, content in typed(read(tmp_path / "a.pptx", parts)))
+    assert "number>" not in words and "‹" not in words and places["footer"] in words
+
+
 def test_a_presentation_of_another_program_is_read(tmp_path):
     """As python-pptx writes it."""
     import pptx

@@ -6,11 +6,13 @@ letters (aa, ab).
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Callable
 from typing import Final
 
 LONGEST: Final = 5000  # a higher number in repeated letters or in Roman numerals is too long
+_STANDS_FOR_NUMBER: Final = re.compile(r"\s*[<‹][^\d<>‹›]{1,20}[>›]\s*")
 _ROMAN: Final = (
     (1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"),
     (50, "l"), (40, "xl"), (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"),
@@ -30,6 +32,11 @@ _ORDINALS: Final = {
     "nine": "ninth",
     "twelve": "twelfth",
 }
+
+
+def stands_for_number(text: str) -> bool:
+    """Tell whether programs show a page's number instead, as of "<number>" and "‹#›"."""
+    return _STANDS_FOR_NUMBER.fullmatch(text) is not None
 
 
 def formatted_number(number: int, format_: str) -> str:

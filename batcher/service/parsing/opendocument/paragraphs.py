@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from batcher.service.parsing.numbering import stands_for_number
 from batcher.service.parsing.opendocument.lists import Lists
 from batcher.service.parsing.opendocument.notes import Notes
 from batcher.service.parsing.opendocument.paging import Paging
@@ -36,6 +37,7 @@ class Paragraphs:
             qname("text:tab"): self._blank,
             qname("text:line-break"): self._line_break,
             qname("text:ruby-text"): self._ruby_text,
+            qname("text:page-number"): self._page_number,
         }
 
     def _paragraph(self, node: Any) -> None:
@@ -89,3 +91,7 @@ class Paragraphs:
 
     def _ruby_text(self, node: Any) -> None:
         self._walk.do(" (", *self._walk.within(node), ")")
+
+    def _page_number(self, node: Any) -> None:
+        if not stands_for_number("".join(node.itertext())):
+            self._walk.descend(node)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from batcher.service.parsing.flow import Flow
-from batcher.service.parsing.numbering import formatted_number
+from batcher.service.parsing.numbering import formatted_number, stands_for_number
 from batcher.service.parsing.office.equations import latex
 from batcher.service.parsing.office.package import descend, local
 
@@ -92,10 +92,17 @@ def _pieces(paragraph: Any) -> Iterator[str]:
         name = local(node)
         if name == "br":
             yield "\n"
-        elif name == "t" and not node.tag.endswith(_IN_EQUATION):
+        elif name == "t" and not node.tag.endswith(_IN_EQUATION) and not _is_unnumbered(node):
             yield (node.text or "").replace("\n", " ")
         elif name == "oMath":
             yield latex(node)
+
+
+def _is_unnumbered(node: Any) -> bool:
+    """Tell whether a text stands for the slide's number."""
+    field = node.getparent()
+    is_number = field is not None and local(field) == "fld" and field.get("type") == "slidenum"
+    return is_number and stands_for_number(node.text or "")
 
 
 # --- bullets and numbers --------------------------------------------------------------------------

@@ -27,7 +27,15 @@ from batcher.service.parsing.pdf.attachments import attachments_of
 from batcher.service.parsing.pdf.forms import attached, beside_text
 from batcher.service.parsing.pdf.leftovers import completed, merged
 from batcher.service.parsing.pdf.mending import mended
-from batcher.service.parsing.pdf.turning import is_as_full, turn_of, turned_back
+from batcher.service.parsing.pdf.turning import (
+    Reading,
+    is_as_full,
+    is_partly_upside_down,
+    reading_of,
+    together,
+    turn_of,
+    turned_back,
+)
 from batcher.service.parsing.scans.ocr import (
     NO_ENGINE,
     Recognised,
@@ -114,6 +122,7 @@ def read_content(content: bytes, options: Mapping[str, Any]) -> list[Page]:
     result, laid_out = _laid_out(content, settings)
     turns = {page.page_num: turn for page in laid_out if (turn := turn_of(page))}
     raw = _upright(content, settings, laid_out, turns)
+    readings = _readings(content, settings, laid_out, raw, turns)
     wanted = [
         page.original
         for page in selected([Page(1, page.page_num, []) for page in raw], settings.get(RANGE))
@@ -121,7 +130,15 @@ def read_content(content: bytes, options: Mapping[str, Any]) -> list[Page]:
     asked = set(wanted)
     blind = _blind(content, settings, [page for page in raw if page.page_num in asked])
     with_words = any(settings.get(name) for name in WORDED)
-    pages = [_page(page, with_words=with_words, turn=turns.get(page.page_num, 0)) for page in raw]
+    pages = [
+        _page(
+            page,
+            readings.get(page.page_num) or reading_of(page),
+            with_words=with_words,
+            turn=turns.get(page.page_num, 0),
+        )
+        for page in raw
+    ]
     if blind:
         scan = Scan(
             content, settings.get("document_password"), partial(_pictures, content, settings)
@@ -162,13 +179,7 @@ def _upright(
     """Read the pages of `turns` anew, as if they were upright; leave those in it that were."""
     if not turns:
         return pages
-    result = _parsed(
-        content,
-        settings,
-        page_orientation_corrections=tuple(turns.items()),
-        target_pages=_listed(list(turns)),
-    )
-    anew = {page.page_num: page for page in result.pages}
+    anew = {page.page_num: page for page in _turned(content, settings, turns)}
     read = []
     for page in pages:
         upright = anew.get(page.page_num)
@@ -177,6 +188,45 @@ def _upright(
             upright = page
         read.append(upright)
     return read
+
+
+def _readings(
+    content: bytes,
+    settings: Mapping[str, Any],
+    pages: Sequence[Any],
+    upright: Sequence[Any],
+    turns: Mapping[int, int],
+) -> dict[int, Reading]:
+    """Return the readings of pages whose words stand in several ways, by page number.
+
+    `upright` are the pages of which those in `turns` were read anew, and `pages` all as they were.
+    """
+    readings = {
+        page.page_num: together(anew, page, -turns[page.page_num] % 360)
+        for page, anew in zip(pages, upright, strict=True)
+        if page.page_num in turns
+    }
+    inverted = {
+        page.page_num: page
+        for page in pages
+        if page.page_num not in turns and is_partly_upside_down(page)
+    }
+    for page in _turned(content, settings, dict.fromkeys(inverted, 180)):
+        readings[page.page_num] = together(inverted[page.page_num], page, 180)
+    return readings
+
+
+def _turned(content: bytes, settings: Mapping[str, Any], turns: Mapping[int, int]) -> list[Any]:
+    """Read the pages of `turns` as if they were turned back by so many degrees."""
+    if not turns:
+        return []
+    result = _parsed(
+        content,
+        settings,
+        page_orientation_corrections=tuple(turns.items()),
+        target_pages=_listed(list(turns)),
+    )
+    return list(result.pages)
 
 
 def _parsed(content: bytes, settings: Mapping[str, Any], **how: Any) -> Any:
@@ -377,10 +427,10 @@ def _problem(message: str) -> DocumentProblem:
     return corrupt(message)
 
 
-def _page(page: Any, *, with_words: bool, turn: int) -> Page:
+def _page(page: Any, reading: Reading, *, with_words: bool, turn: int) -> Page:
     """Convert a page of liteparse's; what of it can't be converted is named as not read.
 
-    `turn` says by how many degrees the page was turned to be read upright.
+    `reading` has its words; `turn` says by how many degrees the page was turned to be read upright.
     Words, and the places of cells, are converted only if asked for: that costs as much time as
     reading the page.
     """
@@ -390,7 +440,7 @@ def _page(page: Any, *, with_words: bool, turn: int) -> Page:
         return turned_back(box, turn) if turn else box
 
     blocks, unread = _blocks(page, boxed, with_places=with_words)
-    blocks = completed(blocks, page, boxed)
+    blocks = completed(blocks, reading, boxed)
     beside, too_much = beside_text(page, boxed)
     blocks = merged(blocks, beside)
     pinned = [f"attachment '{name}' is not opened" for name in attached(page)]
@@ -398,11 +448,12 @@ def _page(page: Any, *, with_words: bool, turn: int) -> Page:
         # A scan or a drawing: show that it is there, and that it wasn't read.
         blocks = [UNREAD]
     found = Page(0, page.page_num, blocks, unread=(*unread, *too_much, *pinned))
-    return _with_words(found, page, beside, boxed) if with_words else found
+    return _with_words(found, reading.items, beside, boxed) if with_words else found
 
 
-def _with_words(found: Page, page: Any, beside: Sequence[PageBlock], boxed: Boxed) -> Page:
-    items = page.text_items
+def _with_words(
+    found: Page, items: Sequence[Any], beside: Sequence[PageBlock], boxed: Boxed
+) -> Page:
     extra = [Word(block.content, block.box, None) for block in beside]
     lines = [Word(item.text, boxed(item), None) for item in items]
     words = [Word(word.text, boxed(word), None) for item in items for word in item.words]

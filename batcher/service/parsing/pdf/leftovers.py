@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from batcher.service.parsing.pages import Box, PageBlock
 from batcher.service.parsing.pdf.rewording import WORD, difference, reworded, surrounding, take
+from batcher.service.parsing.pdf.turning import Reading
 
 Boxed = Callable[[Any], Box]
 
@@ -28,23 +29,40 @@ _UPRIGHT: Final = 5  # degrees; text that is turned further is set sideways
 _MOST_COMPARED: Final = 1_000_000  # pairs of an item and a block
 
 
-def completed(blocks: list[PageBlock], page: Any, boxed: Boxed) -> list[PageBlock]:
-    """Return the blocks of a page with every word of liteparse's `page.text`.
+def completed(blocks: list[PageBlock], reading: Reading, boxed: Boxed) -> list[PageBlock]:
+    """Return the blocks of a page with every word of its text.
 
     `boxed` converts a box of liteparse's. What is added is not sure.
     """
-    text = page.text
+    text = reading.text
+    items = reading.items
+    if reading.torn:
+        blocks = _without(blocks, reading.torn, boxed)
     missing, spare = difference(text, blocks)
     if spare:
-        blocks = reworded(blocks, page.text_items, missing, spare)
+        blocks = reworded(blocks, items, missing, spare)
     if not missing:
         return blocks
-    items = page.text_items
     groups = list(_groups(_lost_items(items, blocks, missing, boxed)))
     upright = [_block_of(group, boxed) for group in groups if _is_upright(group[0])]
     sideways = [_block_of(group, boxed) for group in groups if not _is_upright(group[0])]
     whole = [*merged(blocks, upright), *sideways, *_unplaced(text, missing)]
     return [block for block in whole if block.content or block.type == "Figure"]
+
+
+def _without(blocks: Sequence[PageBlock], torn: Sequence[Any], boxed: Boxed) -> list[PageBlock]:
+    """Return the blocks that are not made of torn pieces alone."""
+    pieces = [PageBlock("Text", item.text, boxed(item)) for item in torn]
+    if len(pieces) * len(blocks) > _MOST_COMPARED:
+        return list(blocks)
+    words = set(WORD.findall("\n".join(piece.content for piece in pieces)))
+    return [
+        block
+        for block in blocks
+        if not block.content
+        or not words.issuperset(WORD.findall(block.content))
+        or not _lies_in_one(block.box, pieces)
+    ]
 
 
 def _lost_items(

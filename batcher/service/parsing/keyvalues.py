@@ -21,7 +21,7 @@ _LINE: Final = re.compile(
 )
 
 
-def as_key_values(block: PageBlock, box: Any, items: list[Any]) -> PageBlock:
+def as_key_values(block: PageBlock, box: Any, items: Sequence[Any]) -> PageBlock:
     """Return the block as "Key Value", line by line, if each line is a label with a value.
 
     Any other block is returned unchanged. `box` and `items` are liteparse's bounding box of the

@@ -120,9 +120,10 @@ def read_content(content: bytes, options: Mapping[str, Any]) -> list[Page]:
     """
     settings = options.get("settings") or {}
     result, laid_out = _laid_out(content, settings)
-    turns = {page.page_num: turn for page in laid_out if (turn := turn_of(page))}
+    readings = {page.page_num: reading_of(page) for page in laid_out}
+    turns = {number: turn for number, reading in readings.items() if (turn := turn_of(reading))}
     raw = _upright(content, settings, laid_out, turns)
-    readings = _readings(content, settings, laid_out, raw, turns)
+    readings |= _together(content, settings, laid_out, raw, turns, readings)
     wanted = [
         page.original
         for page in selected([Page(1, page.page_num, []) for page in raw], settings.get(RANGE))
@@ -133,7 +134,7 @@ def read_content(content: bytes, options: Mapping[str, Any]) -> list[Page]:
     pages = [
         _page(
             page,
-            readings.get(page.page_num) or reading_of(page),
+            readings[page.page_num],
             with_words=with_words,
             turn=turns.get(page.page_num, 0),
         )
@@ -190,18 +191,20 @@ def _upright(
     return read
 
 
-def _readings(
+def _together(
     content: bytes,
     settings: Mapping[str, Any],
     pages: Sequence[Any],
     upright: Sequence[Any],
     turns: Mapping[int, int],
+    readings: Mapping[int, Reading],
 ) -> dict[int, Reading]:
     """Return the readings of pages whose words stand in several ways, by page number.
 
-    `upright` are the pages of which those in `turns` were read anew, and `pages` all as they were.
+    `upright` are the pages of which those in `turns` were read anew, and `pages` all as they were,
+    with their `readings`.
     """
-    readings = {
+    several = {
         page.page_num: together(anew, page, -turns[page.page_num] % 360)
         for page, anew in zip(pages, upright, strict=True)
         if page.page_num in turns
@@ -209,11 +212,11 @@ def _readings(
     inverted = {
         page.page_num: page
         for page in pages
-        if page.page_num not in turns and is_partly_upside_down(page)
+        if page.page_num not in turns and is_partly_upside_down(readings[page.page_num])
     }
     for page in _turned(content, settings, dict.fromkeys(inverted, 180)):
-        readings[page.page_num] = together(inverted[page.page_num], page, 180)
-    return readings
+        several[page.page_num] = together(inverted[page.page_num], page, 180)
+    return several
 
 
 def _turned(content: bytes, settings: Mapping[str, Any], turns: Mapping[int, int]) -> list[Any]:
@@ -439,7 +442,7 @@ def _page(page: Any, reading: Reading, *, with_words: bool, turn: int) -> Page:
         box = _box(place, page)
         return turned_back(box, turn) if turn else box
 
-    blocks, unread = _blocks(page, boxed, with_places=with_words)
+    blocks, unread = _blocks(page, reading.items, boxed, with_places=with_words)
     blocks = completed(blocks, reading, boxed)
     beside, too_much = beside_text(page, boxed)
     blocks = merged(blocks, beside)
@@ -460,12 +463,13 @@ def _with_words(
     return replace(found, words=(*words, *extra), lines=(*lines, *extra))
 
 
-def _blocks(page: Any, boxed: Boxed, *, with_places: bool) -> tuple[list[PageBlock], list[str]]:
+def _blocks(
+    page: Any, items: Sequence[Any], boxed: Boxed, *, with_places: bool
+) -> tuple[list[PageBlock], list[str]]:
     """Return the page's blocks, and why some could not be converted.
 
     `with_places` asks for the boxes of cells.
     """
-    items = page.text_items
     blocks: list[PageBlock] = []
     unread: list[str] = []
     for raw in page.blocks or []:

@@ -50,12 +50,9 @@ class Reading:
     torn: Sequence[Any] = ()
 
 
-def turn_of(page: Any) -> int:
-    """Return by how many degrees most of a page's text is turned clockwise: 0, 90, 180 or 270.
-
-    `page` is liteparse's.
-    """
-    items = page.text_items
+def turn_of(reading: Reading) -> int:
+    """Return by how many degrees most of a page's text is turned clockwise: 0, 90, 180 or 270."""
+    items = reading.items
     sample = items[:: max(1, len(items) // _SAMPLE)]
     if not any(map(_ROTATION, sample)):
         return 0
@@ -85,9 +82,9 @@ def turned_back(box: Box, turn: int) -> Box:
     return (max(0.0, round(box[0], 6)), max(0.0, round(box[1], 6)), box[2], box[3])
 
 
-def is_partly_upside_down(page: Any) -> bool:
+def is_partly_upside_down(reading: Reading) -> bool:
     """Tell whether any of the page's text stands on its head."""
-    turns = set(map(_ROTATION, page.text_items))
+    turns = set(map(_ROTATION, reading.items))
     return any(abs(turn - 180) <= _SLANT for turn in turns)
 
 

@@ -171,6 +171,14 @@ def test_comments_are_comments(read: Any) -> None:
     assert types["Typedmark"] == types["Fieldmark"] == "Text"
 
 
+def test_the_lines_of_a_comment_are_lines(read: Any) -> None:
+    """Which PDFs end with a carriage return."""
+    made = File()
+    note = made.annotation(b"Text", (400, 700, 420, 720), r"the first\r\rthe second\r")
+    made.page(line("A page", 60, 700), annotations=[note])
+    assert "the first\nthe second" in {block["content"] for block in blocks_of(read(made.bytes()))}
+
+
 def test_a_form_of_too_many_fields_is_cut_by_name(read: Any) -> None:
     """Its text is read, and that the fields aren't is told."""
     made = File()

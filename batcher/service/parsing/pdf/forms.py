@@ -67,7 +67,12 @@ def _value(field: Any) -> str:
     if _type(field) not in VALUED or field.field_flags & PASSWORD:
         return ""
     chosen = field.value or ", ".join(field.selected_options)
-    return "\n".join(line.strip() for line in chosen.splitlines() if line.strip())
+    return _in_lines(chosen)
+
+
+def _in_lines(text: str) -> str:
+    """Return the lines that aren't blank; in PDFs they mostly end with a carriage return."""
+    return "\n".join(line.strip() for line in text.splitlines() if line.strip())
 
 
 def _type(field: Any) -> str:
@@ -105,7 +110,7 @@ def _annotations(page: Any, boxed: Boxed) -> Iterator[PageBlock]:
     ]
     written = _squeezed(page.text) if told else ""
     for annotation in told:
-        text = annotation.contents.strip()
+        text = _in_lines(annotation.contents)
         letters = _squeezed(text)
         if len(letters) >= _QUOTE and letters in written:
             continue  # some readers put the text that is marked into the mark

@@ -92,6 +92,13 @@ def test_parts_in_another_order_have_the_same_words() -> None:
     assert difference("a b c d e f", blocks) == (Counter(["f"]), Counter(["a"]))
 
 
+def test_many_blocks_in_another_order_have_the_same_words() -> None:
+    """Also where no more of them are looked for one by one."""
+    words = [f"a{number} b{number}" for number in range(500)]
+    blocks = [PageBlock("Text", word) for word in reversed(words)]
+    assert difference(" ".join([*words, "c"]), blocks) == (Counter(["c"]), Counter())
+
+
 def test_a_word_that_is_torn_apart_is_joined() -> None:
     """If the page has it whole, and not its pieces."""
     blocks = [PageBlock("Text", "Berg- und T al b ah n to al l")]

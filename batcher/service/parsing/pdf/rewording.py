@@ -25,6 +25,7 @@ _LONGEST_WORD: Final = 100  # characters
 _MOST_JOINS: Final = 200
 _MOST_CUTS_OF_A_WORD: Final = 50
 _MOST_PIECES: Final = 8  # of a word that is torn apart
+_MOST_ELSEWHERE: Final = 50  # blocks that are looked for in vain
 
 
 def difference(text: str, blocks: Sequence[PageBlock]) -> tuple[Counter[str], Counter[str]]:
@@ -49,18 +50,24 @@ def _uncommon(tokens: list[str], parts: Sequence[list[str]]) -> tuple[list[str],
     left: list[str] = []
     over: list[str] = []
     at = 0
-    for part in parts:
-        try:
-            start = tokens.index(part[0], at) if part else at
-        except ValueError:
-            start = len(tokens)
+    elsewhere = 0
+    for part in filter(None, parts):
+        start = _index(tokens, part[0], at) if elsewhere < _MOST_ELSEWHERE else len(tokens)
         end = start + len(part)
         if tokens[start:end] == part:
             left += tokens[at:start]
             at = end
         else:
             over += part
+            elsewhere += 1
     return left + tokens[at:], over
+
+
+def _index(tokens: list[str], token: str, start: int) -> int:
+    try:
+        return tokens.index(token, start)
+    except ValueError:
+        return len(tokens)
 
 
 def reworded(

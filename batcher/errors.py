@@ -8,6 +8,7 @@ What can happen to a single document while it is processed is an event, not an e
     │   └── PlaceUnusable         its folder or its port isn't available: name another one
     ├── ReceiverUnusable          the address on which to receive webhooks isn't available
     ├── MetricsUnusable           the address on which to serve metrics isn't available
+    ├── WebUnusable               the address on which to show batches isn't available
     ├── BudgetSpent               one more submission would exceed a limit of the manifest
     ├── Stopped                   the run was stopped before it had begun
     ├── LedgerError               the ledger can't be used in its present state
@@ -96,6 +97,10 @@ class ReceiverUnusable(BatcherError):
 
 
 class MetricsUnusable(BatcherError):
+    pass
+
+
+class WebUnusable(BatcherError):
     pass
 
 

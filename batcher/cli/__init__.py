@@ -14,6 +14,7 @@ from batcher.cli import (
     running,
     serving,
     status,
+    web,
 )
 from batcher.cli.group import main
 
@@ -29,4 +30,5 @@ __all__ = [
     "running",
     "serving",
     "status",
+    "web",
 ]

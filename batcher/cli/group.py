@@ -21,7 +21,7 @@ from batcher.exit_codes import ExitCode
 
 ORDER: Final = (
     "demo parse run plan status runs why failures retry verify prune cancel rebuild export report"
-    " serve init schema options completion"
+    " web serve init schema options completion"
 ).split()
 
 

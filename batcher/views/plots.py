@@ -47,7 +47,8 @@ def figure(
         )
     )
     name = escape(f"{title}: {summary(bars, unit)}", quote=True)
-    svg = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{name}">{inner}</svg>'
+    box = f'viewBox="0 0 {WIDTH} {HEIGHT}"'
+    svg = f'<svg class="plot" {box} role="img" aria-label="{name}">{inner}</svg>'
     return _frame(title, caption, svg + numbers(head, [(bar.label, bar.said) for bar in bars]))
 
 
@@ -83,15 +84,20 @@ def table(
 
 def _row(row: Sequence[str], share: float | None) -> str:
     first, *rest = row
-    bar = (
-        ""
-        if share is None
-        else f'<span class="bar" style="width:{share * 100:.1f}%" aria-hidden="true"></span>'
-    )
+    bar = "" if share is None else share_bar(share)
     cells = "".join(
         f"<td{' class=long' if len(cell) > LONG else ''}>{escape(cell)}</td>" for cell in rest
     )
     return f'<tr><th scope="row">{escape(first)}{bar}</th>{cells}</tr>'
+
+
+def share_bar(share: float) -> str:
+    """Return a bar of which the part `share`, 0 to 1, is filled; the text beside it says it too."""
+    width = f"{share * 100:.1f}%"
+    return (
+        '<svg class="bar" aria-hidden="true" focusable="false">'
+        f'<rect class="b" width="{width}" height="100%"/></svg>'
+    )
 
 
 def _frame(title: str, caption: str, inside: str) -> str:

@@ -78,14 +78,15 @@ def test_it_is_whole_and_loads_nothing(documents: int, tmp_path: Path) -> None:
 
 
 def test_nothing_in_it_can_be_run(tmp_path: Path) -> None:
-    """Its policy stands before all that could be, and lets in styles alone."""
+    """Its policy stands before all that could be, and lets in its own style alone."""
     html = page(make_ledger(tmp_path / "ledger.db", 10))
     policy = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]+)">', html)
     assert policy is not None and policy.start() < html.index("<title>") < html.index("<style>")
     rules = dict(rule.strip().split(" ", 1) for rule in policy[1].split(";"))
     assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
     assert set(rules) == {"default-src", "base-uri", "form-action", "style-src", "img-src"}
-    assert rules["img-src"] == "data:"
+    assert rules["img-src"] == "data:" and rules["style-src"].startswith("'sha256-")
+    assert "style=" not in html
 
 
 def test_who_cannot_see_it_can_read_it(tmp_path: Path) -> None:
@@ -101,7 +102,10 @@ def test_who_cannot_see_it_can_read_it(tmp_path: Path) -> None:
     pictures = [
         value for tag, name, value in outline.attributes if (tag, name) == ("svg", "aria-label")
     ]
-    assert len(pictures) == outline.tags["svg"] and all(": " in name for name in pictures)
+    drawn = [tag for tag, name, _ in outline.attributes if (tag, name) == ("svg", "aria-hidden")]
+    assert len(pictures) == outline.tags["svg"] - len(drawn) and all(
+        ": " in name for name in pictures
+    )
     assert outline.tags["details"] == outline.tags["figure"] == outline.tags["figcaption"]
     assert outline.tags["caption"] + outline.tags["details"] == outline.tags["table"]
 

@@ -1,0 +1,36 @@
+"""Pages that show batches in a browser: live while a run goes on, and what came out of it.
+
+It reads ledgers and results, and changes nothing. Nothing below knows this room.
+
+    access      who may ask: token, Host, Origin, methods; the headers of every answer
+    catalogue   the batches below the folders that were given, each under an opaque id
+    site        what a page needs: the batch of a request, its ledger, templates
+    live        watches ledgers for those who follow them, at most once a second
+    server      listens, and says under which address
+    pages/      one module for each page
+
+To add a page, write a module in `pages/` with `routes(site)`, name it in `PAGES` of `app`, and
+put its template into `templates/` and its script, if any, into `static/`:
+
+    TAB = Tab("documents", "Documents")        # where it has a tab of its own beside a batch
+
+    def routes(site: Site) -> list[web.RouteDef]:
+        page = DocumentsPage(site)
+        return [web.get("/batch/{batch}/documents", page.show)]
+
+    async def show(self, request):
+        batch = await self._site.batch_of(request)  # answers 404 where there is none
+        # calls first_documents(connection, 100) in a thread
+        rows = await self._site.read(batch, first_documents, 100)
+        name = await self._site.name_of(batch)
+        return self._site.page(
+            request, "documents.html", batch=batch, name=name, tab=TAB.name, rows=rows
+        )
+
+A template extends `layout.html`, which has the blocks `title`, `main` and `scripts`, or
+`batch_layout.html`, which adds the name and the tabs of a batch and has the block `content`. Values
+are escaped; no inline script or style works, as the policy in `access` forbids both. A script is
+named as `{{ static("documents.js") }}`. Plots are those of `batcher.views.plots`. Words of a file
+or a service pass through the filter `clean`, which takes signed links and odd characters out.
+A page that takes a POST declares `web.post`; `access` has checked the token and the Origin by then.
+"""

@@ -1,0 +1,65 @@
+"""A client of the pages: it opens the address once and has the cookie from then on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from html.parser import HTMLParser
+
+import aiohttp
+
+from batcher.web.server import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def words(self) -> str:
+        """What a person reads: the text without tags, in one line."""
+        return " ".join(_Words(self.text).found.split())
+
+
+class Client:
+    def __init__(self, address: Address, session: aiohttp.ClientSession) -> None:
+        self.address = address
+        self.session = session
+
+    async def enter(self) -> Answer:
+        return await self.get(f"/?token={self.address.token}")
+
+    async def get(self, path: str, **more: object) -> Answer:
+        return await self.ask("GET", path, **more)
+
+    async def ask(self, method: str, path: str, **more: object) -> Answer:
+        async with self.session.request(
+            method, self.address.root + path, allow_redirects=False, **more
+        ) as answer:
+            return Answer(answer.status, dict(answer.headers), await answer.text())
+
+    async def batch(self) -> str:
+        """The address of the only batch that is shown."""
+        (there,) = set(re.findall(r'href="(/batch/[0-9a-f]{16})"', (await self.get("/")).text))
+        return there
+
+
+@asynccontextmanager
+async def client_of(address: Address) -> AsyncIterator[Client]:
+    jar = aiohttp.CookieJar(unsafe=True)  # keeps cookies of an address that is a number
+    async with aiohttp.ClientSession(cookie_jar=jar) as session:
+        yield Client(address, session)
+
+
+class _Words(HTMLParser):
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found = ""
+        self.feed(html)
+
+    def handle_data(self, data: str) -> None:
+        self.found += f" {data}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import signal
 import sys
@@ -50,6 +49,8 @@ def web(what: tuple[Path, ...], listen: tuple[str, int], public: bool, no_open: 
     batcher web results/nightly
     batcher web results --listen 127.0.0.1:8642 --no-open
     """
+    import asyncio
+
     from batcher.web.server import is_loopback
 
     for path in what:
@@ -76,6 +77,8 @@ def _allow(host: str, *, public: bool) -> None:
 
 
 async def _show(what: tuple[Path, ...], listen: tuple[str, int], *, opens: bool) -> None:
+    import asyncio
+
     from batcher.cli.browser import open_in_browser
     from batcher.web.server import showing
 

@@ -140,6 +140,7 @@ def _welcome(request: web.Request, access: Access) -> web.Response:
     quoted = there.replace("&", "&amp;").replace('"', "%22").replace("<", "%3C")
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>batcher</title>'
+        f'<link rel="icon" href="{OPEN_TO_ALL}icon.svg">'
         f'<meta http-equiv="refresh" content="0;url={quoted}"></head>'
         f'<body><p><a href="{quoted}">Continue</a></p></body></html>'
     )

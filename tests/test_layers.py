@@ -24,7 +24,8 @@ INSIDE = {
     "ledger": "filesystem lock connection queries.rows queries.fragments queries.notes"
     " queries.failed_documents"
     " queries.sending queries.tracking queries.sharing queries.audit queries.repair"
-    " queries.reporting queries.run_history queries.storage schema sqlite_tools migrations"
+    " queries.reporting queries.run_history queries.run_activity queries.storage schema"
+    " sqlite_tools migrations"
     " claim journal integrity run_spend event_writes intake writer ledger remembered"
     " named derived_outputs statistics history reader",
     "runs": "preflight callback metrics notifications wiring end_of_run kinds running plan checks"

@@ -14,7 +14,8 @@ from batcher.manifest.model import Manifest
 def remembered(ledger: Path) -> Manifest:
     """Return the manifest that the batch was last run with, without the options of its jobs.
 
-    Raises LedgerError where there is no ledger, or no manifest in it.
+    Its caps are left out, too: they were of that run. Raises LedgerError where there is no ledger,
+    or no manifest in it.
     """
     with schema.reading_any(ledger) as connection:
         row = connection.execute("SELECT value FROM meta WHERE key = 'manifest'").fetchone()
@@ -22,4 +23,6 @@ def remembered(ledger: Path) -> Manifest:
         raise LedgerError(
             f"{ledger}: it remembers no manifest; name the manifest instead of the output"
         )
-    return read_manifest(json.loads(row[0]), where=str(ledger), folder=ledger.parent, stem="")
+    values = json.loads(row[0])
+    values.pop("limits", None)
+    return read_manifest(values, where=str(ledger), folder=ledger.parent, stem="")

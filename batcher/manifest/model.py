@@ -183,10 +183,17 @@ class Limits:
     @property
     def spending(self) -> bool:
         """Whether there is any limit on what is sent, apart from time."""
-        return any(
-            cap is not None
-            for cap in (self.max_documents, self.max_pages, self.max_credits, self.max_cost)
-        )
+        return bool(self.caps())
+
+    def caps(self) -> dict[str, float]:
+        """Return the limits on what is sent, by the names of their keys in a manifest."""
+        caps = {
+            "max_documents": self.max_documents,
+            "max_pages": self.max_pages,
+            "max_credits": self.max_credits,
+            "max_cost": self.max_cost,
+        }
+        return {name: cap for name, cap in caps.items() if cap is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,11 +269,12 @@ def rehearsal_of(manifest: Manifest, *, chaos: str) -> Manifest:
 
 
 def outline(manifest: Manifest) -> dict[str, Any]:
-    """Return as much of the manifest as is needed to fetch the batch's results.
+    """Return as much of the manifest as is needed to fetch the batch's results, and its caps.
 
     Options are left out, since they may be confidential.
     """
     service = manifest.service
+    caps = manifest.limits.caps()
     return {
         "batch": manifest.batch,
         "service": {
@@ -279,6 +287,7 @@ def outline(manifest: Manifest) -> dict[str, Any]:
         },
         "source": [source.outline() for source in manifest.sources],
         **({"retry": {"runs": manifest.runs}} if manifest.runs != RUNS else {}),
+        **({"limits": caps} if caps else {}),
         "prices": {
             "card": manifest.prices.card,
             "dollars_per_credit": manifest.prices.dollars_per_credit,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
@@ -196,8 +197,8 @@ def next_step(document: FailedDocument, what: Path) -> str:
 
 
 def advice_for(group: FailureGroup, what: Path) -> str:
-    """Return what can be done about the documents of a group."""
-    return _advice(group).format(what=what, kind=group.kind)
+    """Return what can be done about the documents of a group, with commands ready to be typed."""
+    return _advice(group).format(what=shlex.quote(str(what)), kind=group.kind)
 
 
 def spent_words(document: FailedDocument) -> str:

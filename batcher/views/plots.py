@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Final
+from typing import Final, NamedTuple
 
 WIDTH = 560
 HEIGHT = 200
@@ -32,6 +32,14 @@ class Bar:
     said: str
 
 
+class Part(NamedTuple):
+    """A share of a whole; `tone` is its class in the styles."""
+
+    words: str
+    value: float
+    tone: str
+
+
 def figure(
     title: str, caption: str, bars: Sequence[Bar], *, unit: str, head: tuple[str, str]
 ) -> str:
@@ -39,17 +47,59 @@ def figure(
     if not bars:
         return _frame(title, caption, '<p class="none">Nothing yet.</p>')
     top = _nice(max(bar.value for bar in bars))
-    inner = "".join(
-        (
-            _grid(top),
-            *(_upright(bar, n, len(bars), top) for n, bar in enumerate(bars)),
-            _labels(bars),
-        )
-    )
-    name = escape(f"{title}: {summary(bars, unit)}", quote=True)
+    drawn = "".join(_upright(bar, n, len(bars), top) for n, bar in enumerate(bars))
+    name = f"{title}: {summary(bars, unit)}"
+    below = numbers(head, [(bar.label, bar.said) for bar in bars])
+    return _frame(title, caption, _plot(name, drawn, bars, top) + below)
+
+
+def curve(
+    title: str, caption: str, points: Sequence[Bar], *, unit: str, head: tuple[str, str]
+) -> str:
+    """Return a plot of a line with the area below it, for what has a value at each moment."""
+    if not points:
+        return _frame(title, caption, '<p class="none">Nothing yet.</p>')
+    top = _nice(max(point.value for point in points))
+    name = f"{title}: {summary(points, unit)}"
+    below = numbers(head, [(point.label, point.said) for point in points])
+    return _frame(title, caption, _plot(name, _line(points, top), points, top) + below)
+
+
+def stacked(parts: Sequence[Part], name: str) -> str:
+    """Return a bar made of `parts`, each as long as its share; those of 0 are left out."""
+    whole = sum(part.value for part in parts) or 1
+    drawn = []
+    so_far = 0.0
+    for part in parts:
+        share = part.value / whole * 100
+        if part.value:
+            tip = f"<title>{escape(part.words)}: {part.value:,.0f}</title>"
+            place = f'x="{so_far:.3f}%" width="{share:.3f}%" height="100%"'
+            drawn.append(f'<rect class="{part.tone}" {place}>{tip}</rect>')
+        so_far += share
+    said = ", ".join(f"{part.value:,.0f} {part.words}" for part in parts if part.value)
+    label = escape(f"{name}: {said or 'nothing yet'}", quote=True)
+    return f'<svg class="stacked" role="img" aria-label="{label}">{"".join(drawn)}</svg>'
+
+
+def _plot(name: str, drawn: str, bars: Sequence[Bar], top: float) -> str:
     box = f'viewBox="0 0 {WIDTH} {HEIGHT}"'
-    svg = f'<svg class="plot" {box} role="img" aria-label="{name}">{inner}</svg>'
-    return _frame(title, caption, svg + numbers(head, [(bar.label, bar.said) for bar in bars]))
+    inner = _grid(top) + drawn + _labels(bars)
+    label = escape(name, quote=True)
+    return f'<svg class="plot" {box} role="img" aria-label="{label}">{inner}</svg>'
+
+
+def _line(points: Sequence[Bar], top: float) -> str:
+    step = ROOM / len(points)
+    floor = HEIGHT - BOTTOM
+    places = [
+        (LEFT + (n + 0.5) * step, floor - (floor - TOP) * point.value / top)
+        for n, point in enumerate(points)
+    ]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    first, last = places[0][0], places[-1][0]
+    area = f"{first:.1f},{floor} {line} {last:.1f},{floor}"
+    return f'<polygon class="area" points="{area}"/><polyline class="line" points="{line}"/>'
 
 
 def summary(bars: Sequence[Bar], unit: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from batcher.common.formatting import (
     format_bytes,
@@ -21,6 +22,7 @@ from batcher.common.formatting import (
 )
 from batcher.common.secrets import redact_urls
 from batcher.views.page import LOOK
+from batcher.views.plots import share_bar
 from batcher.views.status import plain
 
 if TYPE_CHECKING:
@@ -98,9 +100,19 @@ def moment(at: float) -> str:
     return f"{datetime.fromtimestamp(at):%Y-%m-%d %H:%M:%S}"
 
 
+def sentence(words: str) -> str:
+    """Return words that begin as a sentence does."""
+    return words[:1].upper() + words[1:]
+
+
 def quoted(path: object) -> str:
     """Return a path as it is typed in a shell."""
     return shlex.quote(str(path))
+
+
+def drawn_share(share: float) -> Markup:
+    """Return a bar of which the part `share`, 0 to 1, is filled."""
+    return Markup(share_bar(share))  # noqa: S704  made of a number
 
 
 _FILTERS: Final = {
@@ -111,6 +123,8 @@ _FILTERS: Final = {
     "moment": moment,
     "number": number,
     "pluralize": pluralize,
+    "sentence": sentence,
+    "share_bar": drawn_share,
     "shell": quoted,
     "usd": format_usd,
     "words": words_of,

@@ -143,6 +143,10 @@ class ReportingQueries:
         price = float(self.prices().get("dollars_per_credit", Prices().dollars_per_credit))
         return price if self.is_billed() else 0.0
 
+    def caps(self) -> dict[str, float]:
+        """Return the limits on what the latest run may send, by their names in a manifest."""
+        return dict(self._manifest().get("limits", {}))
+
     def left_out(self) -> dict[str, Any]:
         """Return what the latest run that finished its scan left out, as in its summary."""
         return dict(json.loads(noted(self._connection, "left out") or "{}"))

@@ -1,21 +1,72 @@
-"""All batches that are shown, sorted by what needs a person."""
+"""All batches that are shown, those that need a person first."""
 
 from __future__ import annotations
 
-from aiohttp import web
+from pathlib import Path
+from typing import Any
 
+from aiohttp import web
+from markupsafe import Markup
+
+from batcher.ledger.lock import is_held
+from batcher.views.plots import stacked
+from batcher.web.catalogue import Batch
+from batcher.web.glance import Glance, glance_at
 from batcher.web.site import Site
+
+# What tells whether a ledger was written since: its files' sizes and times, and who holds it.
+Mark = tuple[object, ...]
 
 
 def routes(site: Site) -> list[web.RouteDef]:
-    return [web.get("/", BatchesPage(site).show)]
+    page = BatchesPage(site)
+    return [web.get("/", page.show), web.get("/batches", page.list)]
 
 
 class BatchesPage:
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._known: dict[str, tuple[Mark, Glance]] = {}
 
     async def show(self, request: web.Request) -> web.StreamResponse:
+        return self._site.page(request, "batches.html", **await self._values())
+
+    async def list(self, request: web.Request) -> web.StreamResponse:
+        """Return the list alone, for a page that is looked at for longer."""
+        return self._site.page(request, "batches_list.html", **await self._values())
+
+    async def _values(self) -> dict[str, Any]:
         found = await self._site.look()
-        names = {batch.id: await self._site.name_of(batch) for batch in found.batches}
-        return self._site.page(request, "batches.html", found=found, names=names)
+        glances = await self._site.run(lambda: [self._glance(batch) for batch in found.batches])
+        bars = {
+            one.batch.id: Markup(stacked(one.parts(), "Documents"))  # noqa: S704
+            for one in glances
+        }
+        return {"glances": sorted(glances, key=_urgency), "bars": bars, "is_cut": found.is_cut}
+
+    def _glance(self, batch: Batch) -> Glance:
+        """Return what is known of a batch; a ledger is only read if it may have changed."""
+        mark = _mark(batch)
+        known = self._known.get(batch.id)
+        if known is None or known[0] != mark:
+            known = self._known[batch.id] = mark, glance_at(batch)
+        return known[1]
+
+
+def _urgency(glance: Glance) -> tuple[float, float, float]:
+    """Return a sort key: what needs a person, the nearest deadline, and the latest run first."""
+    deadline = glance.values["nearest_deadline_at"] if glance.values else None
+    last = glance.last_run.started_at if glance.last_run else 0.0
+    return glance.attention.rank, deadline or float("inf"), -last
+
+
+def _mark(batch: Batch) -> Mark:
+    return (is_held(batch.ledger), _file(batch.ledger), _file(Path(f"{batch.ledger}-wal")))
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    try:
+        there = path.stat()
+    except OSError:
+        return None
+    return there.st_size, there.st_mtime_ns

@@ -1,0 +1,206 @@
+"""A batch at a glance: how far it is, what it costs, and whether it needs a person."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from batcher.common.formatting import format_credits, format_usd, pluralize
+from batcher.core.lifecycle import IN_FLIGHT, OPEN, OUT, UNSENT, VERDICTS, State
+from batcher.errors import BatcherError
+from batcher.exit_codes import RunEnd
+from batcher.ledger import schema
+from batcher.ledger.lock import is_held
+from batcher.ledger.queries.notes import noted
+from batcher.ledger.queries.reporting import ReportingQueries
+from batcher.ledger.queries.run_activity import RunBill, bill_since
+from batcher.ledger.queries.run_history import KILLED, RunRecord
+from batcher.views.plots import Part
+from batcher.views.status import status_values
+from batcher.web.catalogue import Batch
+
+# A person decides about these: paid for, or perhaps, and no result.
+TO_DECIDE: Final = (State.HELD, State.STUCK, State.EXPIRED, State.LOST)
+
+
+NOTHING: Final = RunBill(0, 0, 0.0, 0.0)
+
+
+class Attention(NamedTuple):
+    """How much a batch needs a person, lower `rank`s first. `tone` is a class of the styles."""
+
+    rank: int
+    tone: str
+    title: str
+    words: str
+
+
+class Cap(NamedTuple):
+    """A limit of a run and how much of it is used; `out` is what jobs in flight may add."""
+
+    name: str
+    used: float
+    out: float
+    limit: float
+    words: str
+
+    @property
+    def share(self) -> float:
+        return min(1.0, (self.used + self.out) / self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What `batcher status` knows of a batch; None if it can't be read."""
+
+    batch: Batch
+    name: str
+    attention: Attention
+    values: Mapping[str, Any] | None = None
+    caps: tuple[Cap, ...] = ()
+    bill: RunBill = NOTHING
+
+    @property
+    def documents(self) -> Mapping[str, int]:
+        return self.values["documents"] if self.values else {}
+
+    @property
+    def total(self) -> int:
+        return sum(self.documents.values())
+
+    @property
+    def saved(self) -> int:
+        return self.documents.get(State.SAVED, 0)
+
+    @property
+    def in_flight(self) -> int:
+        return _sum(self.documents, OUT)
+
+    @property
+    def unsent(self) -> int:
+        return _sum(self.documents, UNSENT)
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """The documents that came to another end than saved, by state, most frequent first."""
+        found = {state: n for state, n in self.documents.items() if State(state) in VERDICTS}
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+    @property
+    def failed(self) -> int:
+        return sum(self.verdicts.values())
+
+    @property
+    def last_run(self) -> RunRecord | None:
+        return self.values["last_run"] if self.values else None
+
+    @property
+    def spent(self) -> str:
+        """What the whole batch has cost so far, in words."""
+        if self.values is None:
+            return ""
+        cost = self.values["cost"]
+        if not cost["is_billed"]:
+            return "not billed"
+        return format_usd(cost["spent"] * cost["dollars_per_credit"])
+
+    def parts(self) -> list[Part]:
+        """Return the shares of a bar that shows how far the batch is."""
+        return [
+            Part("saved", self.saved, "good"),
+            Part("in flight", self.in_flight, "live"),
+            Part("not saved", self.failed, "bad"),
+            Part("queued", self.unsent, "calm"),
+        ]
+
+
+def glance_at(batch: Batch) -> Glance:
+    """Return what the ledger says now; it is read in this thread."""
+    under_way = is_held(batch.ledger)
+    try:
+        values = status_values(batch.ledger, under_way=under_way)
+        with closing(schema.readable(batch.ledger)) as connection:
+            name = noted(connection, "batch") or batch.output.name
+            bill, caps = _spending(connection, values["last_run"])
+    except (BatcherError, sqlite3.Error) as error:
+        return Glance(batch, batch.output.name, Attention(0, "bad", "Can't be read", str(error)))
+    return Glance(
+        batch,
+        name,
+        attention(values, now=time.time()),
+        values=values,
+        caps=tuple(caps),
+        bill=bill,
+    )
+
+
+def _sum(documents: Mapping[str, int], states: frozenset[State]) -> int:
+    return sum(documents.get(state, 0) for state in states)
+
+
+def _spending(connection: sqlite3.Connection, last: RunRecord | None) -> tuple[RunBill, list[Cap]]:
+    if last is None:
+        return NOTHING, []
+    reporting = ReportingQueries(connection)
+    bill = bill_since(connection, last.started_at)
+    return bill, list(_caps(bill, reporting.caps(), reporting.dollars_per_credit()))
+
+
+def _caps(bill: RunBill, limits: Mapping[str, float], price: float) -> Iterator[Cap]:
+    """Yield the limits of the last run, with what its own submissions used of them."""
+    used = {
+        "max_documents": (float(bill.submissions), 0.0),
+        "max_pages": (float(bill.pages), 0.0),
+        "max_credits": (bill.credits, bill.out_credits),
+        "max_cost": (bill.credits * price, bill.out_credits * price),
+    }
+    for name, limit in limits.items():
+        spent, out = used[name]
+        yield Cap(name, spent, out, limit, _cap_words(name, spent, limit))
+
+
+def _cap_words(name: str, used: float, limit: float) -> str:
+    match name:
+        case "max_cost":
+            return f"{format_usd(used)} of {format_usd(limit)}"
+        case "max_credits":
+            return f"{used:,.6g} of {format_credits(limit)}"
+        case _:
+            return f"{used:,.0f} of {pluralize(limit, name.removeprefix('max_').rstrip('s'))}"
+
+
+def attention(values: Mapping[str, Any], *, now: float) -> Attention:
+    """Return how much a batch needs a person, by what `batcher status` knows of it."""
+    documents: Mapping[str, int] = values["documents"]
+    under_way = values["under_way"]
+    in_flight = _sum(documents, IN_FLIGHT)
+    deadline = values["nearest_deadline_at"]
+    last: RunRecord | None = values["last_run"]
+    if deadline is not None and deadline < now:
+        return Attention(0, "bad", "Past the deadline", "results in flight may be gone")
+    if in_flight and not under_way:
+        jobs = pluralize(in_flight, "result")
+        return Attention(
+            1, "bad", "Run it again", f"{jobs} at the service, and no run fetches them"
+        )
+    if values["warnings"] and under_way:
+        return Attention(2, "warn", "Running", values["warnings"][0])
+    if under_way:
+        return Attention(6, "live", "Running", "")
+    if to_decide := sum(documents.get(state, 0) for state in TO_DECIDE):
+        words = f"{pluralize(to_decide, 'document')} paid for, or perhaps, without a result"
+        return Attention(3, "bad", "To be decided", words)
+    if last is None:
+        return Attention(7, "calm", "No run yet", "")
+    if last.ended == KILLED:
+        return Attention(2, "bad", "Killed", "the run ended without a word: run it again")
+    if _sum(documents, OPEN):
+        title = "Stopped" if last.ended != RunEnd.LIMIT else "At a limit"
+        return Attention(4, "warn", title, last.reason or "the next run goes on")
+    if failed := _sum(documents, VERDICTS):
+        return Attention(5, "warn", "Not all saved", f"{pluralize(failed, 'document')} not saved")
+    return Attention(8, "good", "Finished", "")

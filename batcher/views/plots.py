@@ -193,7 +193,7 @@ def _labels(bars: Sequence[Bar]) -> str:
             break
         place = f'x="{x:.1f}" y="{HEIGHT - 12}" text-anchor="{anchor}"'
         texts.append(f"<text {place}>{escape(bars[number].label)}</text>")
-    return "".join(texts)
+    return f'<g class="labels">{"".join(texts)}</g>'
 
 
 def _nice(most: float) -> float:

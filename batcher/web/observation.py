@@ -5,6 +5,7 @@ What was counted once is remembered, so that following a long run costs no more 
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections import Counter, defaultdict
@@ -38,6 +39,10 @@ FAILED_AT_MOST: Final = 500
 LATELY: Final = 60  # seconds in which answers and mishaps tell how the service is
 # Seconds that a bar may stand for.
 WIDTHS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400)
+
+# What differs between reasons of one kind: amounts, and ids of jobs and uploads.
+_PARTICULARS: Final = re.compile(r"\b[0-9a-f][0-9a-f-]{15,}\b|\d+\.\d+|\bdocument \d+")
+REASONS_AT_MOST: Final = 200  # that are told apart
 
 _ENTER: Final = ("Accepted", "Adopted", "FileMissed")
 _LEAVE: Final = ("Saved", "JobFailed", "JobToRepeat", "JobVoided", "Expired", "Lost", "Stuck")
@@ -82,7 +87,10 @@ class _Activity:
             connection.execute("ROLLBACK")
 
     def _add(self, mishap: Mishap) -> None:
-        key = mishap.event, mishap.reason
+        key = mishap.event, _PARTICULARS.sub("", mishap.reason)
+        if key not in self.mishaps and len(self.mishaps) >= REASONS_AT_MOST:
+            key = mishap.event, ""
+            mishap = mishap._replace(reason="for other reasons")
         before = self.mishaps.get(key)
         number = mishap.number + (before.number if before else 0)
         self.mishaps[key] = mishap._replace(number=number)

@@ -15,7 +15,7 @@ class SecondCount(NamedTuple):
 
 
 class Mishap(NamedTuple):
-    """Events of one kind that the service or the network caused, with the same reason.
+    """Events of one kind that put a document off, with the same reason.
 
     `until` is when the last of these documents is tried again; None if nothing says so.
     """
@@ -63,7 +63,7 @@ def seconds_since(connection: sqlite3.Connection, seq: int) -> list[SecondCount]
 
 
 def mishaps_since(connection: sqlite3.Connection, seq: int) -> list[Mishap]:
-    """Return what went wrong for the moment after event `seq`, the latest first."""
+    """Return what put documents off after event `seq`, the latest first."""
     return [Mishap(*row) for row in connection.execute(_MISHAPS, (seq,))]
 
 
@@ -81,16 +81,13 @@ _AT: Final = "SELECT at FROM events WHERE seq <= ? ORDER BY seq DESC LIMIT 1"
 _SECONDS: Final = """
     SELECT CAST(at AS INTEGER) AS second, event, count(*) FROM events WHERE seq > ?
     GROUP BY second, event ORDER BY second"""
-# The API's error code where there is one, else the beginning of the reason, which may name a job.
 _MISHAPS: Final = """
-    SELECT event, coalesce(detail ->> 'error_name',
-                           substr(reason, 1, iif(instr(reason, ': ') BETWEEN 2 AND 60,
-                                                 instr(reason, ': ') - 1, 80)), '') AS name,
-           count(*), max(at) AS last_at, max(detail ->> 'due_at')
-    FROM (SELECT event, at, detail, detail ->> 'reason' AS reason FROM events
-          WHERE seq > ? AND event IN ('RefusedForNow', 'ReplyLost', 'JobToRepeat', 'JobVoided',
-                                      'UploadLapsed', 'Postponed'))
-    GROUP BY event, name ORDER BY last_at DESC"""
+    SELECT event, coalesce(detail ->> 'reason', '') AS reason, count(*), max(at) AS last_at,
+           max(detail ->> 'due_at')
+    FROM events
+    WHERE seq > ? AND event IN ('RefusedForNow', 'ReplyLost', 'JobToRepeat', 'JobVoided',
+                                'UploadLapsed', 'Postponed')
+    GROUP BY event, reason ORDER BY last_at DESC"""
 _SETTLED: Final = "(pages IS NOT NULL OR credits IS NOT NULL OR outcome IN ('void', 'saved'))"
 _BILL: Final = f"""
     SELECT coalesce(sum(NOT (outcome = 'void' AND cost = 0)), 0),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from typing import Any, Final
@@ -108,7 +109,8 @@ def _wrapped(name: str, fragment: Any) -> Markup:
 
 def _fragments(site: Site, seen: Observation) -> Mapping[str, str]:
     """Return the HTML of each fragment; those with nothing to say are empty."""
-    values = {"seen": seen, "glance": seen.glance, "batch": seen.glance.batch, **_drawn(seen)}
+    values = {"seen": seen, "glance": seen.glance, "batch": seen.glance.batch}
+    values |= {"now": time.time(), **_drawn(seen)}
     return {name: site.html(f"live/{name}.html", **values) for name in FRAGMENTS}
 
 

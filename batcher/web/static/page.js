@@ -53,9 +53,10 @@ function tick() {
   const now = Date.now() / 1000;
   for (const one of document.querySelectorAll("time[data-until], time[data-since]")) {
     const { until, since } = one.dataset;
-    const words = until
-      ? (until > now ? `in ${duration(until - now)}` : `${duration(now - until)} ago`)
-      : `${duration(now - since)}${one.dataset.bare ? "" : " ago"}`;
+    const { bare } = one.dataset;
+    const words = until && until > now
+      ? `${bare ? "" : "in "}${duration(until - now)}`
+      : `${duration(now - (until || since))}${bare && !until ? "" : " ago"}`;
     if (one.textContent !== words) one.textContent = words;
   }
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -116,6 +117,7 @@ def _listen(
     callback=_listen,
     help="Serve metrics for Prometheus during the run; by default on 127.0.0.1:9464.",
 )
+@click.option("--web", is_flag=True, help="Show the batch in a browser beside the run.")
 def run(**words: Any) -> None:
     """Start or resume a batch.
 
@@ -138,8 +140,9 @@ def run(**words: Any) -> None:
         sys.exit(_rehearsed(manifest, asked))
     from batcher.runs.running import collect_batch, run_batch
 
-    summary = conduct(collect_batch if asked.collect else run_batch, manifest, asked.voice)
-    tell(summary, manifest, asked.voice, as_json=asked.as_json)
+    with _pages(manifest, asked):
+        summary = conduct(collect_batch if asked.collect else run_batch, manifest, asked.voice)
+        tell(summary, manifest, asked.voice, as_json=asked.as_json)
     sys.exit(summary.exit_code)
 
 
@@ -168,6 +171,7 @@ class _Asked:
     yes: bool
     strict: bool
     metrics: tuple[str, int] | None
+    web: bool
 
     @property
     def voice(self) -> Verbosity:
@@ -236,14 +240,29 @@ def _rehearsed(manifest: Manifest, asked: _Asked) -> int:
     from batcher.runs.running import collect_batch, run_batch
 
     manifest = prepare(manifest, asked.chaos)
-    summary = conduct(collect_batch if asked.collect else run_batch, manifest, asked.voice)
-    # continues as later nights would: a rehearsal has no nights of its own
-    while summary.goes_on:
-        again = conduct(run_batch, manifest, asked.voice)
-        summary = replace(again, seconds=summary.seconds + again.seconds)
-    tell(summary, manifest, asked.voice, as_json=asked.as_json)
-    click.echo(rehearsal_words(summary), err=asked.as_json)
+    with _pages(manifest, asked):
+        summary = conduct(collect_batch if asked.collect else run_batch, manifest, asked.voice)
+        # continues as later nights would: a rehearsal has no nights of its own
+        while summary.goes_on:
+            again = conduct(run_batch, manifest, asked.voice)
+            summary = replace(again, seconds=summary.seconds + again.seconds)
+        tell(summary, manifest, asked.voice, as_json=asked.as_json)
+        click.echo(rehearsal_words(summary), err=asked.as_json)
     return summary.exit_code
+
+
+def _pages(manifest: Manifest, asked: _Asked) -> AbstractContextManager[None]:
+    """Show the batch beside its run, if that is asked for.
+
+    The address has a token in it, so no log file gets it.
+    """
+    if not asked.web:
+        return nullcontext()
+    from batcher.cli.pages_beside import pages_beside
+
+    at_terminal = sys.stdin.isatty() and sys.stderr.isatty() and not asked.quiet
+    aloud = replace(asked.voice, log_file=None, quiet=False)
+    return pages_beside(manifest, teller(aloud), stays=at_terminal)
 
 
 def _refuse_with_dry_run(asked: _Asked) -> None:
@@ -256,6 +275,8 @@ def _refuse_with_dry_run(asked: _Asked) -> None:
         raise click.UsageError("a rehearsal costs nothing: leave out --dry-run, or say it alone")
     if asked.log_json:
         raise click.UsageError("--log-json follows a run; with --dry-run say --json")
+    if asked.web:
+        raise click.UsageError("--web shows a run; `batcher web OUTPUT` shows what earlier runs did")
 
 
 # what `run` takes beside one document whose text goes to stdout

@@ -12,6 +12,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from batcher.batches import Place
 from batcher.doorkeeper import Doorkeeper
 from batcher.errors import BatcherError
 from batcher.web.access import Access, add_headers, guard
@@ -29,7 +30,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def make_app(
-    given: Sequence[Path], *, token: str, host: str, keeper: Doorkeeper
+    given: Sequence[Path | Place], *, token: str, host: str, keeper: Doorkeeper
 ) -> web.Application:
     """Return the application that shows the batches below `given` to who knows `token`."""
     tabs = [page.TAB for page in PAGES if hasattr(page, "TAB")]

@@ -44,10 +44,11 @@ class Found:
 class Catalogue:
     """Knows the batches below `given`: outputs, folders with outputs below them, and manifests.
 
-    A run may begin after the catalogue was made, so `look` again now and then.
+    A place is that of one batch, whether it has begun or not. A run may begin after the catalogue
+    was made, so `look` again now and then.
     """
 
-    def __init__(self, given: Sequence[Path]) -> None:
+    def __init__(self, given: Sequence[Path | Place]) -> None:
         self._given = tuple(given)
         self._by_id: dict[str, Batch] = {}
 
@@ -80,15 +81,18 @@ class _Budget:
         return self._left > 0
 
 
-def _batches_in(path: Path, budget: _Budget) -> Iterator[Batch]:
-    if path.is_dir():
-        for output in _outputs_below(path, budget):
+def _batches_in(given: Path | Place, budget: _Budget) -> Iterator[Batch]:
+    if isinstance(given, Place):
+        if given.ledger.exists():
+            yield _batch(given, given.output.absolute())
+    elif given.is_dir():
+        for output in _outputs_below(given, budget):
             ledger = output / INNER / LEDGER
             yield _batch(Place(output.name, ledger, output), output)
-    elif path.is_file():
-        place = place_of(path)
+    elif given.is_file():
+        place = place_of(given)
         if place.ledger.exists():
-            yield _batch(place, path.absolute())
+            yield _batch(place, given.absolute())
 
 
 def _batch(place: Place, what: Path) -> Batch:

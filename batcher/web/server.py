@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from batcher.adapters.small_server import serving
+from batcher.batches import Place
 from batcher.doorkeeper import ConnectionLimits, Doorkeeper
 from batcher.errors import WebUnusable
 from batcher.web.access import LOOPBACK, TOKEN, WILDCARDS
@@ -39,7 +40,7 @@ def is_loopback(host: str) -> bool:
 
 @asynccontextmanager
 async def showing(
-    given: Sequence[Path], *, host: str = "127.0.0.1", port: int = 0, token: str = ""
+    given: Sequence[Path | Place], *, host: str = "127.0.0.1", port: int = 0, token: str = ""
 ) -> AsyncIterator[Address]:
     """Show the batches below `given` during the block. Port 0 lets the system choose one.
 

@@ -21,13 +21,20 @@ async def serving(
     port: int,
     *,
     refused: Callable[[str], Exception],
+    cancels: bool = False,
 ) -> AsyncIterator[int]:
     """Serve `app` behind `keeper` during the block, and yield the port; 0 lets the system choose.
 
+    With `cancels`, an answer that nobody waits for any more is cancelled.
     Raises what `refused` makes of the reason why the address can't be used.
     """
     runner = web.AppRunner(
-        app, access_log=None, logger=terse(__name__), shutdown_timeout=0.2, lingering_time=0
+        app,
+        access_log=None,
+        logger=terse(__name__),
+        shutdown_timeout=0.2,
+        lingering_time=0,
+        handler_cancellation=cancels,
     )
     await runner.setup()
     try:

@@ -48,6 +48,24 @@ def reading_any(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
+def reading_beside(path: Path, *, any_thread: bool = False) -> Iterator[sqlite3.Connection]:
+    """Open a read-only connection like `reading`, in a process that has others on the same file.
+
+    Only SQLite opens the file here: whenever a process closes a file that it opened by other means,
+    the system drops all locks that the process has on it, also those of its other connections.
+    """
+    with closing(beside(path, any_thread=any_thread)) as connection, _translated(path):
+        yield connection
+
+
+def beside(path: Path, *, any_thread: bool = False) -> sqlite3.Connection:
+    """Return the connection of `reading_beside`, which the caller must close."""
+    if not is_there(path):
+        raise LedgerError(f"{path}: there is no ledger; `batcher run` makes one")
+    return _opened(path, refuse_older, any_thread=any_thread)
+
+
+@contextmanager
 def _translated(path: Path) -> Iterator[None]:
     try:
         yield
@@ -73,6 +91,15 @@ def _checked(
     any_thread: bool = False,
 ) -> sqlite3.Connection:
     refuse_unreadable(path)
+    return _opened(path, refuse, any_thread=any_thread)
+
+
+def _opened(
+    path: Path,
+    refuse: Callable[[sqlite3.Connection, Path], None],
+    *,
+    any_thread: bool,
+) -> sqlite3.Connection:
     try:
         connection = reader(path, any_thread=any_thread)
     except sqlite3.OperationalError as error:

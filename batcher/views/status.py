@@ -150,7 +150,7 @@ def status_values(
     Raises LedgerError if there is no ledger to read.
     """
     with reading(ledger) as connection:
-        values = _values(connection, under_way=under_way)
+        values = values_of(connection, under_way=under_way)
         if output is not None:
             values["disk"] = _on_disk(connection, output, ledger)
         return values
@@ -164,7 +164,8 @@ def _on_disk(connection: sqlite3.Connection, output: Path, ledger: Path) -> dict
     }
 
 
-def _values(connection: sqlite3.Connection, *, under_way: bool) -> dict[str, Any]:
+def values_of(connection: sqlite3.Connection, *, under_way: bool) -> dict[str, Any]:
+    """Return what `status_values` does, of a ledger that is open, without the bytes on disk."""
     reporting = ReportingQueries(connection)
     tracking = TrackingQueries(connection)
     documents = {

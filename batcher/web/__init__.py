@@ -32,5 +32,7 @@ A template extends `layout.html`, which has the blocks `title`, `main` and `scri
 are escaped; no inline script or style works, as the policy in `access` forbids both. A script is
 named as `{{ static("documents.js") }}`. Plots are those of `batcher.views.plots`. Words of a file
 or a service pass through the filter `clean`, which takes signed links and odd characters out.
+Ledgers are read by `site.read`, or else by `ledger.schema.reading_beside`: whatever opens and
+closes the file by other means drops the locks of the connections that watch it.
 A page that takes a POST declares `web.post`; `access` has checked the token and the Origin by then.
 """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -20,7 +19,7 @@ from batcher.ledger.queries.reporting import ReportingQueries
 from batcher.ledger.queries.run_activity import RunBill, bill_since
 from batcher.ledger.queries.run_history import KILLED, RunRecord
 from batcher.views.plots import Part
-from batcher.views.status import status_values
+from batcher.views.status import values_of
 from batcher.web.catalogue import Batch
 
 # A person decides about these: paid for, or perhaps, and no result.
@@ -122,8 +121,8 @@ def glance_at(batch: Batch) -> Glance:
     """Return what the ledger says now; it is read in this thread."""
     under_way = is_held(batch.ledger)
     try:
-        values = status_values(batch.ledger, under_way=under_way)
-        with closing(schema.readable(batch.ledger)) as connection:
+        with schema.reading_beside(batch.ledger) as connection:
+            values = values_of(connection, under_way=under_way)
             name = noted(connection, "batch") or batch.output.name
             bill, caps = _spending(connection, values["last_run"])
     except (BatcherError, sqlite3.Error) as error:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import Final
 
 from batcher.errors import BatcherError
@@ -67,6 +68,12 @@ class Live:
         finally:
             watched.followers -= 1
             if not watched.followers and watched.task is not None:
+                watched.task.cancel()
+
+    def close(self) -> None:
+        """Look at nothing any more, whoever follows."""
+        for watched in self._watched.values():
+            if watched.task is not None:
                 watched.task.cancel()
 
     def _of(self, batch: Batch) -> _Watched:
@@ -150,13 +157,14 @@ class _Sentinel:
         """Ask the ledger. Whatever can't be asked counts as a change, and is opened anew."""
         state: tuple[object, ...]
         try:
-            state = (self._file(), self._version(), is_held(self._ledger))
+            files = _number_of(self._ledger), _number_of(Path(f"{self._ledger}-wal"))
+            if files != self._seen[:2]:
+                self.close()  # another file lies there by now
+            state = (*files, self._version(), is_held(self._ledger))
         except (BatcherError, OSError, sqlite3.Error):
             self.close()
             state = ()
         changed = not state or state != self._seen
-        if state[:1] != self._seen[:1]:
-            self.close()  # another file may lie there by now
         self._seen = state
         return changed
 
@@ -165,12 +173,16 @@ class _Sentinel:
             self._connection.close()
             self._connection = None
 
-    def _file(self) -> tuple[int, int]:
-        there = self._ledger.stat()
-        return there.st_dev, there.st_ino
-
     def _version(self) -> int:
         if self._connection is None:
-            self._connection = schema.readable(self._ledger, any_thread=True)
+            self._connection = schema.beside(self._ledger, any_thread=True)
         (version,) = self._connection.execute("PRAGMA data_version").fetchone()
         return int(version)
+
+
+def _number_of(path: Path) -> int | None:
+    """Return the number by which the file system knows a file; None if there is none."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None

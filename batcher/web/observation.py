@@ -91,9 +91,9 @@ class _Activity:
         if key not in self.mishaps and len(self.mishaps) >= REASONS_AT_MOST:
             key = mishap.event, ""
             mishap = mishap._replace(reason="for other reasons")
-        before = self.mishaps.get(key)
-        number = mishap.number + (before.number if before else 0)
-        self.mishaps[key] = mishap._replace(number=number)
+        before = self.mishaps.get(key, mishap._replace(number=0))
+        latest = max(mishap, before, key=lambda one: one.last_at)
+        self.mishaps[key] = latest._replace(number=mishap.number + before.number)
 
     def lately(self, now: float, events: Sequence[str]) -> int:
         since = int(now) - LATELY
@@ -119,7 +119,7 @@ class Observer:
         if glance.values is None or last is None:
             return Observation(glance)
         now = time.time()
-        with schema.reading(self._batch.ledger) as connection:
+        with schema.reading_beside(self._batch.ledger) as connection:
             self._read_activity(connection, last)
             self._read_runs(connection, last, under_way=glance.values["under_way"])
             deadlines = list(_deadline_bars(deadlines_by_minute(connection), now))
@@ -157,7 +157,7 @@ class Observer:
     def _read_failures(self, groups: Sequence[FailureGroup]) -> None:
         if groups == self._groups:
             return
-        with schema.reading(self._batch.ledger) as connection:
+        with schema.reading_beside(self._batch.ledger) as connection:
             found = FailedDocuments(connection)
             listed: dict[int, list[FailedDocument]] = defaultdict(list)
             for rank, document in found.documents(

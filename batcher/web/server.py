@@ -56,7 +56,7 @@ async def showing(
             "HOST:PORT"
         )
 
-    async with serving(app, keeper, host, port, refused=refused) as bound:
+    async with serving(app, keeper, host, port, refused=refused, cancels=True) as bound:
         yield Address(_root(host, bound), token)
 
 

@@ -73,7 +73,7 @@ class Site:
         """
 
         def work() -> T:
-            with schema.reading(batch.ledger) as connection:
+            with schema.reading_beside(batch.ledger) as connection:
                 return query(connection, *args, **more)
 
         return await self.run(work)

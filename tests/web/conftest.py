@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from web_client import Client, client_of, in_thread
+import pytest_asyncio
+from web_client import Client, client_of
 
 from batcher.web.server import Address, showing
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.async_api import Browser, Page
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -36,36 +37,43 @@ async def shown(folder: Path) -> AsyncIterator[Client]:
         yield client
 
 
-@pytest.fixture
-def address(folder: Path) -> Iterator[Address]:
-    """A server in a thread of its own that shows `folder`, for tests without an event loop."""
-    with in_thread([folder]) as address:
+@pytest_asyncio.fixture(loop_scope="session")
+async def address(folder: Path) -> AsyncIterator[Address]:
+    """A server that shows `folder`, for tests in a browser."""
+    async with showing([folder]) as address:
         yield address
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium, started once. What needs it is skipped where it is missing."""
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """Chromium, started once, in the event loop of the whole session: what uses it says
+
+        pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+    and is skipped where Chromium is missing.
+    """
     if CHROMIUM is None:
         pytest.skip("no Chromium here: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright here")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    playwright = pytest.importorskip("playwright.async_api", reason="no playwright here")
+    async with playwright.async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
-        browser.close()
+        await browser.close()
 
 
-@pytest.fixture
-def page(browser: Browser, address: Address) -> Iterator[Page]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: Browser, address: Address) -> AsyncIterator[Page]:
     """A page that has been let in and shows all batches. An error on its console fails the test."""
-    context = browser.new_context(viewport={"width": 1200, "height": 900})
+    context = await browser.new_context(
+        base_url=address.root, viewport={"width": 1200, "height": 900}
+    )
     context.set_default_timeout(10_000)
-    page = context.new_page()
+    page = await context.new_page()
     troubles: list[str] = []
     page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.goto(address.entrance)
-    page.wait_for_url(f"{address.root}/")
+    await page.goto(address.entrance)
+    await page.wait_for_url(f"{address.root}/")
     yield page
-    context.close()
+    await context.close()
     assert troubles == []

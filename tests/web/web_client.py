@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
 
-from batcher.web.server import Address, showing
+from batcher.web.server import Address
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.async_api import Page
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,36 +69,13 @@ class _Words(HTMLParser):
         self.found += f" {data}"
 
 
-def severe_findings(page: Page) -> list[str]:
+async def severe_findings(page: Page) -> list[str]:
     """What keeps people from using a page, as axe finds it: each rule with the first place."""
-    from axe_playwright_python.sync_playwright import Axe
+    from axe_playwright_python.async_playwright import Axe
 
-    found = Axe().run(page).response["violations"]
+    found = (await Axe().run(page)).response["violations"]
     return [
         f"{one['id']}: {one['nodes'][0]['html'][:200]}"
         for one in found
         if one["impact"] in ("serious", "critical")
     ]
-
-
-@contextmanager
-def in_thread(given: Sequence[Path]) -> Iterator[Address]:
-    """Show `given` from an event loop in a thread of its own."""
-    ready: Future[Address] = Future()
-    stops: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-
-    async def serve() -> None:
-        stop = asyncio.Event()
-        stops.set_result((asyncio.get_running_loop(), stop))
-        async with showing(given) as address:
-            ready.set_result(address)
-            await stop.wait()
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    try:
-        yield ready.result(timeout=20)
-    finally:
-        loop, stop = stops.result()
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()

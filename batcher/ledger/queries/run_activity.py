@@ -40,7 +40,7 @@ class RunBill(NamedTuple):
 
 
 def last_seq_before(connection: sqlite3.Connection, moment: float) -> int:
-    """Return the number of the last event before `moment`, or 0.
+    """Return a number that no event before `moment` exceeds, and each later one does.
 
     Events are numbered in the order of their times, so few of them need be looked at.
     """
@@ -50,7 +50,7 @@ def last_seq_before(connection: sqlite3.Connection, moment: float) -> int:
     while low < high:
         middle = (low + high + 1) // 2
         row = connection.execute(_AT, (middle,)).fetchone()
-        if row is not None and row[0] < moment:
+        if row is None or row[0] < moment:
             low = middle
         else:
             high = middle - 1

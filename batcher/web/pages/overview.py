@@ -45,13 +45,10 @@ def background(site: Site) -> Callable[[web.Application], AsyncIterator[None]]:
     """Return what watches ledgers while the application runs."""
 
     async def watching(app: web.Application) -> AsyncIterator[None]:
-        stopped = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            idle = group.create_task(stopped.wait())  # it keeps the group open
-            app[SITE] = Live(site, partial(_fragments, site), group)
+            app[SITE] = live = Live(site, partial(_fragments, site), group)
             yield
-            stopped.set()
-            await idle
+            live.close()
 
     return watching
 

@@ -12,12 +12,13 @@ from typing import Final, NamedTuple
 
 WIDTH = 560
 HEIGHT = 200
-LEFT = 44
+LEFT = 52
 BOTTOM = 34
 TOP = 14
 WIDEST: Final = 64  # of a bar, in units of the SVG
 LONG: Final = 24  # characters of a cell beyond which it may be broken over lines
 ROOM: Final = WIDTH - LEFT - 8
+NARROW: Final = 1.34  # how much larger letters are on a narrow screen; see look.css
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,16 +181,17 @@ def _grid(top: float) -> str:
 def _labels(bars: Sequence[Bar]) -> str:
     """Return as many labels as there is room for: the first, and about every n-th."""
     widest = max(len(bar.label) for bar in bars) * 7 + 10
+    room = widest * NARROW
     every = max(1, -(-len(bars) * widest // ROOM))
     step = ROOM / len(bars)
     texts = []
     for number in range(0, len(bars), every):
         x = LEFT + number * step
         anchor = "start"
-        if widest <= step:
+        if room <= step:
             x = x + step / 2
             anchor = "middle"
-        elif x + widest > WIDTH:
+        elif x + room > WIDTH:
             break
         place = f'x="{x:.1f}" y="{HEIGHT - 12}" text-anchor="{anchor}"'
         texts.append(f"<text {place}>{escape(bars[number].label)}</text>")

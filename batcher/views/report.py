@@ -5,6 +5,7 @@ The page is one file without script that loads nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from html import escape
@@ -30,14 +31,7 @@ def report_page(found: Statistics, *, made_at: float, what: Path = Path("OUT")) 
 
     `what` is how commands that the page names call the batch.
     """
-    sections = [
-        _section("Progress", _standing(found)),
-        _section("How fast it went, and how close to expiry", _speed(found)),
-        _section("What went wrong", _errors(found)),
-        _section("Failed documents", _failed(found, what)),
-        _section("What it cost", _costs(found)),
-        _section("Documents that stand out", _outstanding(found)),
-    ]
+    sections = report_sections(found, what)
     moment = f"{datetime.fromtimestamp(made_at):%Y-%m-%d %H:%M}"
     return page(
         title=f"{plain(found.batch)}: a report",
@@ -45,6 +39,18 @@ def report_page(found: Statistics, *, made_at: float, what: Path = Path("OUT")) 
         note=f"as of {moment}",
         body="".join(sections),
     )
+
+
+def report_sections(found: Statistics, what: Path) -> list[str]:
+    """Return the parts of the page as HTML, in the look of `look.css`."""
+    return [
+        _section("Progress", _standing(found)),
+        _section("How fast it went, and how close to expiry", _speed(found)),
+        _section("What went wrong", _errors(found)),
+        _section("Failed documents", _failed(found, what)),
+        _section("What it cost", _costs(found)),
+        _section("Documents that stand out", _outstanding(found)),
+    ]
 
 
 def _section(title: str, parts: Iterator[str]) -> str:
@@ -225,7 +231,7 @@ def _failed_table(
     caption = f"{group.documents:,} {state}: {group.reason or 'no reason is on record'}"
     list_ = table(plain(caption), ("document", "failed", "attempts", "error"), rows)
     advice = advice_for(group, what)
-    next_ = f"<p>What to do: {escape(plain(advice))}</p>" if advice else ""
+    next_ = f"<p>What to do: {_with_commands(advice)}</p>" if advice else ""
     more = group.documents - len(documents)
     rest = _command(f"batcher failures {what} --all")
     return f"{list_}{next_}{f'<p>… and {more:,} more: {rest}</p>' if more else ''}"
@@ -240,6 +246,11 @@ def _failed_row(document: FailedDocument, group: FailureGroup, with_step: bool) 
 
 def _command(words: str) -> str:
     return f"<code>{escape(plain(words))}</code>"
+
+
+def _with_commands(words: str) -> str:
+    """Return words as HTML in which commands, between backticks, look like commands."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(plain(words)))
 
 
 def _pareto(caption: str, counts: Sequence[Count]) -> str:

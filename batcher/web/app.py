@@ -17,12 +17,12 @@ from batcher.doorkeeper import Doorkeeper
 from batcher.errors import BatcherError
 from batcher.web.access import Access, add_headers, guard
 from batcher.web.catalogue import Catalogue
-from batcher.web.pages import batches, overview
+from batcher.web.pages import batches, overview, report
 from batcher.web.site import Site
 from batcher.web.templating import STATIC
 
 # In the order of their tabs.
-PAGES: Final[Sequence[ModuleType]] = (batches, overview)
+PAGES: Final[Sequence[ModuleType]] = (batches, overview, report)
 LARGEST: Final = 16_384  # bytes of a request's body: a mark of the sample, with a note
 A_YEAR: Final = "public, max-age=31536000, immutable"  # a new version has another address
 

@@ -6,9 +6,10 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from batcher.common.formatting import format_credits, format_usd, pluralize
+from batcher.common.formatting import format_usd, pluralize
 from batcher.core.lifecycle import IN_FLIGHT, OPEN, OUT, UNSENT, VERDICTS, State
 from batcher.errors import BatcherError
 from batcher.exit_codes import RunEnd
@@ -26,6 +27,8 @@ from batcher.web.catalogue import Batch
 TO_DECIDE: Final = (State.HELD, State.STUCK, State.EXPIRED, State.LOST)
 
 
+# What tells whether a ledger was written since: its files' sizes and times, and whether it is held.
+Mark: TypeAlias = tuple[object, ...]
 NOTHING: Final = RunBill(0, 0, 0.0, 0.0)
 
 
@@ -137,6 +140,19 @@ def glance_at(batch: Batch) -> Glance:
     )
 
 
+def mark_of(batch: Batch) -> Mark:
+    """Return what is the same as before where nothing was written since."""
+    return is_held(batch.ledger), _file(batch.ledger), _file(Path(f"{batch.ledger}-wal"))
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    try:
+        there = path.stat()
+    except OSError:
+        return None
+    return there.st_size, there.st_mtime_ns
+
+
 def _sum(documents: Mapping[str, int], states: frozenset[State]) -> int:
     return sum(documents.get(state, 0) for state in states)
 
@@ -167,9 +183,9 @@ def _cap_words(name: str, used: float, limit: float) -> str:
         case "max_cost":
             return f"{format_usd(used)} of {format_usd(limit)}"
         case "max_credits":
-            return f"{used:,.6g} of {format_credits(limit)}"
+            return f"{used:,.6g} of {limit:,.6g} credits"
         case _:
-            return f"{used:,.0f} of {pluralize(limit, name.removeprefix('max_').rstrip('s'))}"
+            return f"{used:,.0f} of {limit:,.0f} {name.removeprefix('max_')}"
 
 
 def attention(values: Mapping[str, Any], *, now: float) -> Attention:

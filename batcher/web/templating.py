@@ -15,10 +15,8 @@ from markupsafe import Markup
 
 from batcher.common.formatting import (
     format_bytes,
-    format_credits,
     format_duration,
     format_usd,
-    pluralize,
 )
 from batcher.common.secrets import redact_urls
 from batcher.views.page import LOOK
@@ -95,6 +93,16 @@ def number(value: float) -> str:
     return f"{value:,.12g}"
 
 
+def counted(value: float, thing: str) -> str:
+    """Return a number with its noun, as in 1 document and 12,000 documents."""
+    return f"{number(value)} {thing}{'' if value == 1 else 's'}"
+
+
+def credited(amount: float) -> str:
+    """Return a number of credits with its noun, rounded as money is."""
+    return counted(round(amount, 2), "credit")
+
+
 def moment(at: float) -> str:
     """Return a Unix time by the local clock."""
     return f"{datetime.fromtimestamp(at):%Y-%m-%d %H:%M:%S}"
@@ -118,11 +126,11 @@ def drawn_share(share: float) -> Markup:
 _FILTERS: Final = {
     "bytes": format_bytes,
     "clean": clean,
-    "credits": format_credits,
+    "counted": counted,
+    "credits": credited,
     "duration": format_duration,
     "moment": moment,
     "number": number,
-    "pluralize": pluralize,
     "sentence": sentence,
     "share_bar": drawn_share,
     "shell": quoted,

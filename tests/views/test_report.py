@@ -89,6 +89,12 @@ def test_nothing_in_it_can_be_run(tmp_path: Path) -> None:
     assert "style=" not in html
 
 
+def test_commands_look_like_commands(tmp_path: Path) -> None:
+    """Whoever copies one must not copy what stands around it."""
+    html = page(make_ledger(tmp_path / "ledger.db", 1_000))
+    assert "<code>batcher retry OUT --only document</code>" in html and "`" not in html
+
+
 def test_who_cannot_see_it_can_read_it(tmp_path: Path) -> None:
     """Headings in steps, a name for every picture, a caption or a heading for every table, the
     numbers in text.

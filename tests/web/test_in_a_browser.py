@@ -35,6 +35,9 @@ async def test_the_address_leads_to_the_batches_without_the_token(
     heading = page.get_by_role("heading", level=1)
     assert (await heading.inner_text()).startswith("archive")
     assert await severe_findings(page) == []
+    await page.get_by_role("link", name="Report").click()
+    await page.get_by_role("heading", name="What it cost").wait_for()
+    assert await severe_findings(page) == []
 
 
 async def test_a_run_is_followed_without_a_reload(

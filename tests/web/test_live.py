@@ -18,6 +18,7 @@ from web_client import Client, client_of
 
 from batcher.ledger.lock import is_held
 from batcher.ledger.queries.run_activity import last_seq_before
+from batcher.ledger.remembered import remembered
 from batcher.manifest.loading import for_directory
 from batcher.runs.running import run_batch
 from batcher.web import live
@@ -74,6 +75,8 @@ async def test_a_run_is_followed_to_its_end(
         assert "6 saved" in standing and "100.0 %" in standing
         assert (await running).exit_code == 0
         assert not is_held(manifest.output.ledger_path)
+        # The cap was that run's: a command that takes the output has none.
+        assert remembered(manifest.output.ledger_path).limits.caps() == {}
 
 
 async def messages(lines: object) -> AsyncIterator[dict[str, str]]:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 from markupsafe import Markup
 
-from batcher.ledger.lock import is_held
 from batcher.views.plots import stacked
 from batcher.web.catalogue import Batch
-from batcher.web.glance import Glance, glance_at
+from batcher.web.glance import Glance, Mark, glance_at, mark_of
 from batcher.web.site import Site
-
-# What tells whether a ledger was written since: its files' sizes and times, and who holds it.
-Mark = tuple[object, ...]
 
 
 def routes(site: Site) -> list[web.RouteDef]:
@@ -46,7 +41,7 @@ class BatchesPage:
 
     def _glance(self, batch: Batch) -> Glance:
         """Return what is known of a batch; a ledger is only read if it may have changed."""
-        mark = _mark(batch)
+        mark = mark_of(batch)
         known = self._known.get(batch.id)
         if known is None or known[0] != mark:
             known = self._known[batch.id] = mark, glance_at(batch)
@@ -58,15 +53,3 @@ def _urgency(glance: Glance) -> tuple[float, float, float]:
     deadline = glance.values["nearest_deadline_at"] if glance.values else None
     last = glance.last_run.started_at if glance.last_run else 0.0
     return glance.attention.rank, deadline or float("inf"), -last
-
-
-def _mark(batch: Batch) -> Mark:
-    return (is_held(batch.ledger), _file(batch.ledger), _file(Path(f"{batch.ledger}-wal")))
-
-
-def _file(path: Path) -> tuple[int, int] | None:
-    try:
-        there = path.stat()
-    except OSError:
-        return None
-    return there.st_size, there.st_mtime_ns

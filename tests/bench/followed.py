@@ -1,6 +1,8 @@
 """What a run costs that three people follow in a browser: `python tests/bench/followed.py`.
 
-The run is measured in this process, the server of the pages and those who look at them are others.
+One long run is followed for some seconds, then for some seconds it isn't, and so on: a shared
+machine does the same work at another price a minute later. What counts is the CPU for each document
+in this process; the server of the pages and those who look at them are others.
 """
 
 from __future__ import annotations
@@ -10,17 +12,17 @@ import asyncio
 import os
 import resource
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
 from pathlib import Path
 
 from contest import inbox_of, stub
 
+from batcher.core.events import Saved
+from batcher.ledger.ledger import Ledger, Transition
 from batcher.manifest.loading import for_directory
 from batcher.runs.running import run_batch
 
@@ -48,66 +50,91 @@ asyncio.run(main())
 """
 
 
-@contextmanager
-def followed(folder: Path, viewers: int) -> Iterator[None]:
-    """Show `folder` to so many viewers during the block; to none, there is no server either."""
-    if not viewers:
-        yield
-        return
-    words = [sys.executable, "-m", "batcher", "web", str(folder), "--no-open"]
-    server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+class Meter:
+    """CPU of this process and documents saved, apart for when the run is followed or isn't."""
+
+    def __init__(self) -> None:
+        self.cpu: Counter[bool] = Counter()
+        self.saved: Counter[bool] = Counter()
+        self._is_followed = False
+        self._read_at = time.process_time()
+
+    def hear(self, change: Transition) -> None:
+        self.saved[self._is_followed] += isinstance(change.event, Saved)
+
+    def turn(self, *, is_followed: bool) -> None:
+        now = time.process_time()
+        self.cpu[self._is_followed] += now - self._read_at
+        self._read_at = now
+        self._is_followed = is_followed
+
+    def each(self, *, is_followed: bool) -> float:
+        """Milliseconds of CPU for a document."""
+        return 1000 * self.cpu[is_followed] / max(1, self.saved[is_followed])
+
+
+async def take_turns(meter: Meter, entrance: str, viewers: int, seconds: float) -> None:
+    """Follow the run now and then, until cancelled."""
+    while True:
+        meter.turn(is_followed=False)
+        await asyncio.sleep(seconds)
+        looking = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", VIEWER, entrance, str(viewers), stderr=subprocess.DEVNULL
+        )
+        try:
+            await asyncio.sleep(1)  # until they look
+            meter.turn(is_followed=True)
+            await asyncio.sleep(seconds)
+        finally:
+            looking.kill()
+            await looking.wait()
+
+
+async def measured(inbox: Path, out: Path, url: str, turns: argparse.Namespace) -> Meter:
+    meter = Meter()
+    words = ("-m", "batcher", "web", str(out.parent), "--no-open")
+    server = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=subprocess.PIPE)
     assert server.stdout is not None
-    entrance = server.stdout.readline().strip()
-    looking = subprocess.Popen(
-        [sys.executable, "-c", VIEWER, entrance, str(viewers)], stderr=subprocess.DEVNULL
-    )
-    try:
-        yield
-    finally:
-        looking.kill()
-        looking.wait()
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        server.send_signal(signal.SIGTERM)
-        server.wait()
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        print(f"  the server of the pages used {used:.2f} s of CPU")
+    entrance = (await server.stdout.readline()).decode().strip()
 
+    def watch(ledger: Ledger) -> None:
+        ledger.listeners.append(meter.hear)
 
-async def cost(inbox: Path, out: Path, url: str) -> tuple[float, float]:
-    """Seconds of CPU in this process, and by the clock, for one batch."""
-    manifest = for_directory(inbox, out, service=url)
-    began = time.process_time(), time.monotonic()
-    await run_batch(manifest)
-    return time.process_time() - began[0], time.monotonic() - began[1]
+    taking = asyncio.create_task(take_turns(meter, entrance, turns.viewers, turns.seconds))
+    await run_batch(for_directory(inbox, out, service=url), watch=watch)
+    meter.turn(is_followed=False)
+    taking.cancel()
+    await asyncio.wait([taking])
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    server.send_signal(signal.SIGTERM)
+    await server.wait()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(f"the server of the pages used {used:.2f} s of CPU")
+    return meter
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--documents", type=int, default=5_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--documents", type=int, default=30_000)
     parser.add_argument("--viewers", type=int, default=3)
-    arguments = parser.parse_args()
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of a turn")
+    turns = parser.parse_args()
     os.environ["REDUCTO_API_KEY"] = "key"
-    ratios = []
-    # Nothing is deleted before the end: new files cost more where many were deleted lately.
     with (
-        inbox_of(arguments.documents, 5_000) as inbox,
+        inbox_of(turns.documents, 5_000) as inbox,
         stub() as url,
         tempfile.TemporaryDirectory() as place,
     ):
-        for number in range(arguments.rounds):
-            spent = {}
-            for viewers in (0, arguments.viewers) if number % 2 else (arguments.viewers, 0):
-                folder = Path(place) / f"{number}-{viewers}"
-                folder.mkdir()
-                with followed(folder, viewers):
-                    cpu, took = asyncio.run(cost(inbox, folder / "out", url))
-                print(f"  {viewers} viewers: {cpu:.2f} s of CPU in {took:.1f} s")
-                spent[viewers] = cpu
-            ratios.append(spent[arguments.viewers] / spent[0])
-            print(f"ratio {ratios[-1]:.3f}")
-    print(f"median ratio {statistics.median(ratios):.3f}")
+        began = time.monotonic()
+        meter = asyncio.run(measured(inbox, Path(place) / "out", url, turns))
+        took = time.monotonic() - began
+    for is_followed in (False, True):
+        words = f"{turns.viewers} viewers" if is_followed else "alone"
+        each = meter.each(is_followed=is_followed)
+        print(f"{words}: {meter.saved[is_followed]:,} documents, {each:.3f} ms of CPU each")
+    ratio = meter.each(is_followed=True) / meter.each(is_followed=False)
+    print(f"ratio {ratio:.3f}, {took:.0f} s")
 
 
 if __name__ == "__main__":

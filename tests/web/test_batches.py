@@ -106,6 +106,15 @@ async def test_a_run_that_was_killed_is_told(shown: Client, folder: Path) -> Non
         os.close(held)
 
 
+async def test_a_run_that_has_only_begun_is_shown(shown: Client, folder: Path) -> None:
+    """It holds the ledger, and hasn't written yet that it runs."""
+    ledger = make_ledger(folder / "archive" / ".batcher" / "ledger.db", 0, nights=0)
+    held = lock(ledger)
+    answer = await shown.get(await shown.batch())
+    os.close(held)
+    assert answer.status == 200 and "Running" in answer.words
+
+
 @pytest.mark.parametrize("name", ["quickstart", "trouble"])
 async def test_a_real_batch_is_shown(
     name: str, shown: Client, folder: Path, monkeypatch: pytest.MonkeyPatch

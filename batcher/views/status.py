@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +22,7 @@ from batcher.common.formatting import (
 from batcher.core.lifecycle import OPEN, State
 from batcher.exit_codes import ExitCode, RunEnd
 from batcher.ledger.queries.reporting import ReportingQueries
-from batcher.ledger.queries.run_history import RunRecord, run_history
+from batcher.ledger.queries.run_history import RunRecord, latest_run
 from batcher.ledger.queries.storage import StorageQueries
 from batcher.ledger.queries.tracking import TrackingQueries
 from batcher.ledger.schema import reading
@@ -164,8 +164,16 @@ def _on_disk(connection: sqlite3.Connection, output: Path, ledger: Path) -> dict
     }
 
 
-def values_of(connection: sqlite3.Connection, *, under_way: bool) -> dict[str, Any]:
-    """Return what `status_values` does, of a ledger that is open, without the bytes on disk."""
+def values_of(
+    connection: sqlite3.Connection,
+    *,
+    under_way: bool,
+    last_run: Callable[..., RunRecord | None] = latest_run,
+) -> dict[str, Any]:
+    """Return what `status_values` does, of a ledger that is open, without the bytes on disk.
+
+    `last_run` is called like `latest_run`.
+    """
     reporting = ReportingQueries(connection)
     tracking = TrackingQueries(connection)
     documents = {
@@ -198,7 +206,7 @@ def values_of(connection: sqlite3.Connection, *, under_way: bool) -> dict[str, A
         "failures": reporting.failures(),
         "left_out": reporting.left_out(),
         "not_served": reporting.not_served(),
-        "last_run": next(iter(run_history(connection, under_way=under_way, last=1)), None),
+        "last_run": last_run(connection, under_way=under_way),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -18,7 +18,7 @@ from batcher.ledger.lock import is_held
 from batcher.ledger.queries.notes import noted
 from batcher.ledger.queries.reporting import ReportingQueries
 from batcher.ledger.queries.run_activity import RunBill, bill_since
-from batcher.ledger.queries.run_history import KILLED, RunRecord
+from batcher.ledger.queries.run_history import KILLED, RunRecord, latest_run
 from batcher.views.plots import Part
 from batcher.views.status import values_of
 from batcher.web.catalogue import Batch
@@ -122,14 +122,28 @@ class Glance:
 
 def glance_at(batch: Batch) -> Glance:
     """Return what the ledger says now; it is read in this thread."""
-    under_way = is_held(batch.ledger)
     try:
         with schema.reading_beside(batch.ledger) as connection:
-            values = values_of(connection, under_way=under_way)
-            name = noted(connection, "batch") or batch.output.name
-            bill, caps = _spending(connection, values["last_run"])
+            return glance_in(connection, batch)
     except (BatcherError, sqlite3.Error) as error:
-        return Glance(batch, batch.output.name, Attention(0, "bad", "Can't be read", str(error)))
+        return unreadable(batch, error)
+
+
+def unreadable(batch: Batch, error: Exception) -> Glance:
+    """Return that nothing can be said of a batch, and why."""
+    return Glance(batch, batch.output.name, Attention(0, "bad", "Can't be read", str(error)))
+
+
+def glance_in(
+    connection: sqlite3.Connection,
+    batch: Batch,
+    *,
+    last_run: Callable[..., RunRecord | None] = latest_run,
+) -> Glance:
+    """Return what an open ledger says. `last_run` is called like `latest_run`."""
+    values = values_of(connection, under_way=is_held(batch.ledger), last_run=last_run)
+    name = noted(connection, "batch") or batch.output.name
+    bill, caps = _spending(connection, values["last_run"])
     return Glance(
         batch,
         name,

@@ -9,27 +9,35 @@ import re
 import sqlite3
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 from batcher.common.formatting import format_duration
 from batcher.core.lifecycle import IN_FLIGHT
 from batcher.core.summary import FailureGroup
+from batcher.errors import BatcherError
 from batcher.ledger import schema
 from batcher.ledger.queries.failed_documents import FailedDocument, FailedDocuments
 from batcher.ledger.queries.run_activity import (
     Mishap,
     deadlines_by_minute,
+    fetched_since,
     last_seq_before,
     mishaps_since,
     seconds_since,
+    verdicts_since,
 )
-from batcher.ledger.queries.run_history import RunRecord, run_history
+from batcher.ledger.queries.run_history import (
+    RunRecord,
+    RunSums,
+    latest_run_with,
+    run_history,
+)
 from batcher.views.plots import Bar
 from batcher.web.catalogue import Batch
-from batcher.web.glance import Glance, glance_at
+from batcher.web.glance import Glance, glance_in, unreadable
 
 RUNS: Final = 20  # that are listed
 BARS: Final = 48  # of a plot over the time of a run
@@ -47,7 +55,7 @@ REASONS_AT_MOST: Final = 200  # that are told apart
 _ENTER: Final = ("Accepted", "Adopted", "FileMissed")
 _LEAVE: Final = ("Saved", "JobFailed", "JobToRepeat", "JobVoided", "Expired", "Lost", "Stuck")
 _ANSWERS: Final = ("Accepted", "Adopted", "Ended", "Saved")
-_MISHAPS: Final = ("RefusedForNow", "ReplyLost", "JobToRepeat", "JobVoided")
+_REFUSALS: Final = ("RefusedForNow", "ReplyLost", "JobToRepeat", "JobVoided")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +76,28 @@ class Observation:
 
 @dataclass(slots=True)
 class _Activity:
-    """The events of one run by second, as far as they have been read."""
+    """The events of one run, as far as they have been read; the keys are seconds."""
 
     seq: int
-    seconds: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    saved: Counter[int] = field(default_factory=Counter)
+    in_flight: Counter[int] = field(default_factory=Counter)  # by how many more there were
+    answers: Counter[int] = field(default_factory=Counter)
+    refusals: Counter[int] = field(default_factory=Counter)
+    failed: set[int] = field(default_factory=set)
     mishaps: dict[tuple[str, str], Mishap] = field(default_factory=dict)
 
     def read_on(self, connection: sqlite3.Connection) -> None:
-        connection.execute("BEGIN")  # so that all three see the same events
-        try:
-            (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
-            for at, event, number in seconds_since(connection, self.seq):
-                self.seconds[at][event] += number
-            for mishap in mishaps_since(connection, self.seq):
-                self._add(mishap)
-            self.seq = int(last)
-        finally:
-            connection.execute("ROLLBACK")
+        """Read what is new; the connection is in a transaction, so that all see the same."""
+        for at, event, number in seconds_since(connection, self.seq):
+            self.saved[at] += number * (event == "Saved")
+            self.in_flight[at] += number * ((event in _ENTER) - (event in _LEAVE))
+            self.answers[at] += number * (event in _ANSWERS)
+            self.refusals[at] += number * (event in _REFUSALS)
+        for mishap in mishaps_since(connection, self.seq):
+            self._add(mishap)
+        self.failed.update(verdicts_since(connection, self.seq))
+        (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
+        self.seq = int(last)
 
     def _add(self, mishap: Mishap) -> None:
         key = mishap.event, _PARTICULARS.sub("", mishap.reason)
@@ -94,11 +107,6 @@ class _Activity:
         before = self.mishaps.get(key, mishap._replace(number=0))
         latest = max(mishap, before, key=lambda one: one.last_at)
         self.mishaps[key] = latest._replace(number=mishap.number + before.number)
-
-    def lately(self, now: float, events: Sequence[str]) -> int:
-        since = int(now) - LATELY
-        counts = (count for at, count in self.seconds.items() if at >= since)
-        return sum(count[event] for count in counts for event in events)
 
 
 class Observer:
@@ -113,48 +121,56 @@ class Observer:
         self._groups: Sequence[FailureGroup] = ()
 
     def observe(self) -> Observation:
-        """Return what there is to see now. Raises LedgerError where the ledger can't be read."""
-        glance = glance_at(self._batch)
+        """Return what there is to see now, also of a ledger that can't be read."""
+        try:
+            with schema.reading_beside(self._batch.ledger) as connection:
+                connection.execute("BEGIN")  # one consistent state, while a run may keep writing
+                seen = self._seen(connection)
+            self._read_failures(seen.glance)
+        except (BatcherError, sqlite3.Error) as error:
+            return Observation(unreadable(self._batch, error))
+        return replace(seen, failed=self._failed)
+
+    def _seen(self, connection: sqlite3.Connection) -> Observation:
+        glance = glance_in(connection, self._batch, last_run=self._latest_run)
         last = glance.last_run
-        if glance.values is None or last is None:
+        if last is None:
             return Observation(glance)
         now = time.time()
-        with schema.reading_beside(self._batch.ledger) as connection:
-            self._read_activity(connection, last)
-            self._read_runs(connection, last, under_way=glance.values["under_way"])
-            deadlines = list(_deadline_bars(deadlines_by_minute(connection), now))
-        self._read_failures(glance.values["failures"])
         end = last.ended_at or now
-        documents = glance.documents
-        still = sum(documents.get(state, 0) for state in IN_FLIGHT)
-        width = _width(end - last.started_at)
+        buckets = _Buckets(last.started_at, end)
+        still = sum(glance.documents.get(state, 0) for state in IN_FLIGHT)
+        activity = self._activity
         return Observation(
             glance,
-            throughput=list(_throughput(self._activity.seconds, last.started_at, end, width)),
-            in_flight=list(_in_flight(self._activity.seconds, last.started_at, end, width, still)),
-            width=format_duration(width),
-            mishaps=sorted(self._activity.mishaps.values(), key=lambda m: -m.last_at),
-            answers_lately=self._activity.lately(now, _ANSWERS),
-            mishaps_lately=self._activity.lately(now, _MISHAPS),
-            deadlines=deadlines,
-            failed=self._failed,
+            throughput=list(_throughput(activity.saved, buckets)),
+            in_flight=_in_flight(activity.in_flight, buckets, still),
+            width=format_duration(buckets.width),
+            mishaps=sorted(activity.mishaps.values(), key=lambda m: -m.last_at),
+            answers_lately=_lately(activity.answers, now),
+            mishaps_lately=_lately(activity.refusals, now),
+            deadlines=list(_deadline_bars(deadlines_by_minute(connection), now)),
             runs=[last, *reversed(self._runs[:-1])],
         )
 
-    def _read_activity(self, connection: sqlite3.Connection, last: RunRecord) -> None:
-        if self._run != last.number:
-            self._activity = _Activity(last_seq_before(connection, last.started_at))
-        self._activity.read_on(connection)
-
-    def _read_runs(
-        self, connection: sqlite3.Connection, last: RunRecord, *, under_way: bool
-    ) -> None:
-        """Read the history again where a run has begun: earlier ones don't change any more."""
-        if self._run != last.number:
+    def _latest_run(self, connection: sqlite3.Connection, *, under_way: bool) -> RunRecord | None:
+        """Return the latest run; what it did is counted on from where the last look ended."""
+        bare = latest_run_with(connection, RunSums(), under_way=under_way)
+        if bare is None:
+            return None
+        if self._run != bare.number:  # earlier runs don't change any more
+            self._activity = _Activity(last_seq_before(connection, bare.started_at))
             self._runs = run_history(connection, under_way=under_way, last=RUNS)
-            self._run = last.number
+            self._run = bare.number
+        self._activity.read_on(connection)
+        pages, credits = fetched_since(connection, bare.started_at)
+        saved = self._activity.saved.total()
+        sums = RunSums(saved, self._activity.failed, pages, credits)
+        return latest_run_with(connection, sums, under_way=under_way)
 
-    def _read_failures(self, groups: Sequence[FailureGroup]) -> None:
+    def _read_failures(self, glance: Glance) -> None:
+        """List failed documents anew where their groups have changed."""
+        groups = glance.values["failures"] if glance.values else ()
         if groups == self._groups:
             return
         with schema.reading_beside(self._batch.ledger) as connection:
@@ -168,49 +184,49 @@ class Observer:
         self._groups = groups
 
 
-def _width(span: float) -> int:
-    return next((width for width in WIDTHS if width * BARS >= span), WIDTHS[-1])
+class _Buckets:
+    """The spans of time that the bars of a plot stand for, each `width` seconds long."""
+
+    def __init__(self, start: float, end: float) -> None:
+        self.width = next((width for width in WIDTHS if width * BARS >= end - start), WIDTHS[-1])
+        first = int(start) // self.width
+        last = max(first, int(end) // self.width)
+        self.numbers = range(max(first, last - 2 * BARS), last + 1)
+
+    def sums(self, seconds: Counter[int]) -> Counter[int]:
+        """Return the sums by number of the bucket."""
+        found = Counter[int]()
+        for at, number in seconds.items():
+            found[at // self.width] += number
+        return found
+
+    def label(self, number: int) -> str:
+        at = datetime.fromtimestamp(number * self.width)
+        if self.width < 60:
+            return f"{at:%H:%M:%S}"
+        return f"{at:%H:%M}" if self.width < 3600 else f"{at:%m-%d %H:%M}"
 
 
-def _throughput(
-    seconds: Mapping[int, Counter[str]], start: float, end: float, width: int
-) -> Iterator[Bar]:
-    saved = Counter[int]()
-    for at, counts in seconds.items():
-        saved[at // width] += counts["Saved"]
-    for bucket in _buckets(start, end, width):
-        rate = saved[bucket] / width * 60
-        yield Bar(_label(bucket, width), rate, f"{rate:,.4g}")
+def _throughput(saved: Counter[int], buckets: _Buckets) -> Iterator[Bar]:
+    sums = buckets.sums(saved)
+    for number in buckets.numbers:
+        rate = sums[number] / buckets.width * 60
+        yield Bar(buckets.label(number), rate, f"{rate:,.4g}")
 
 
-def _in_flight(
-    seconds: Mapping[int, Counter[str]], start: float, end: float, width: int, still: int
-) -> Iterator[Bar]:
-    """Yield the number in flight at the end of each bar, counted back from what it is now."""
-    change = Counter[int]()
-    for at, counts in seconds.items():
-        entered = sum(counts[event] for event in _ENTER)
-        change[at // width] += entered - sum(counts[event] for event in _LEAVE)
+def _in_flight(change: Counter[int], buckets: _Buckets, still: int) -> list[Bar]:
+    """Return the number in flight at the end of each bar, counted back from what it is now."""
+    sums = buckets.sums(change)
     bars = []
-    number = still
-    for bucket in reversed(_buckets(start, end, width)):
-        shown = max(0, number)
-        bars.append(Bar(_label(bucket, width), shown, f"{shown:,}"))
-        number -= change[bucket]
-    yield from reversed(bars)
+    for number in reversed(buckets.numbers):
+        shown = max(0, still)
+        bars.append(Bar(buckets.label(number), shown, f"{shown:,}"))
+        still -= sums[number]
+    return bars[::-1]
 
 
-def _buckets(start: float, end: float, width: int) -> range:
-    first = int(start) // width
-    last = max(first, int(end) // width)
-    return range(max(first, last - 2 * BARS), last + 1)
-
-
-def _label(bucket: int, width: int) -> str:
-    at = datetime.fromtimestamp(bucket * width)
-    if width < 60:
-        return f"{at:%H:%M:%S}"
-    return f"{at:%H:%M}" if width < 3600 else f"{at:%m-%d %H:%M}"
+def _lately(seconds: Counter[int], now: float) -> int:
+    return sum(seconds[at] for at in range(int(now) - LATELY, int(now) + 1))
 
 
 def _deadline_bars(deadlines: Sequence[tuple[float, int]], now: float) -> Iterator[Bar]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Final, NamedTuple
 
+from batcher.core.lifecycle import VERDICTS
+
 
 class SecondCount(NamedTuple):
     """How many events of a kind there were in the second that begins at `at`, in Unix seconds."""
@@ -72,6 +74,17 @@ def bill_since(connection: sqlite3.Connection, moment: float) -> RunBill:
     return RunBill(*connection.execute(_BILL, (moment,)).fetchone())
 
 
+def verdicts_since(connection: sqlite3.Connection, seq: int) -> list[int]:
+    """Return the documents that came to another verdict than saved after event `seq`."""
+    return [row[0] for row in connection.execute(_VERDICTS, (seq,))]
+
+
+def fetched_since(connection: sqlite3.Connection, moment: float) -> tuple[int, float]:
+    """Return the pages and credits of jobs whose end was noticed since `moment`."""
+    pages, credits = connection.execute(_FETCHED, (moment,)).fetchone()
+    return int(pages), float(credits)
+
+
 def deadlines_by_minute(connection: sqlite3.Connection) -> list[tuple[float, int]]:
     """Return (deadline, jobs in flight) in the order of time; deadlines are rounded to minutes."""
     return [(minute * 60.0, number) for minute, number in connection.execute(_DEADLINES)]
@@ -88,6 +101,12 @@ _MISHAPS: Final = """
     WHERE seq > ? AND event IN ('RefusedForNow', 'ReplyLost', 'JobToRepeat', 'JobVoided',
                                 'UploadLapsed', 'Postponed')
     GROUP BY event, reason ORDER BY last_at DESC"""
+_VERDICTS: Final = f"""
+    SELECT DISTINCT document FROM events NOT INDEXED
+    WHERE seq > ? AND state IN ({", ".join(f"'{state}'" for state in sorted(VERDICTS))})"""
+_FETCHED: Final = """
+    SELECT total(pages), total(coalesce(credits, cost)) FROM attempts
+    WHERE ended_at >= ? AND outcome IN ('saved', 'accepted', 'lost')"""
 _SETTLED: Final = "(pages IS NOT NULL OR credits IS NOT NULL OR outcome IN ('void', 'saved'))"
 _BILL: Final = f"""
     SELECT coalesce(sum(NOT (outcome = 'void' AND cost = 0)), 0),

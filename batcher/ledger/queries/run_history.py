@@ -6,6 +6,7 @@ import json
 import sqlite3
 from bisect import bisect_right
 from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -39,14 +40,14 @@ class RunRecord(msgspec.Struct, frozen=True):
     service: str
 
 
-class _Sums:
-    """What was counted for one run."""
+@dataclass(slots=True)
+class RunSums:
+    """What was counted for one run; `failed` are the documents that came to another verdict."""
 
-    def __init__(self) -> None:
-        self.saved = 0
-        self.failed: set[int] = set()
-        self.pages = 0
-        self.credits = 0.0
+    saved: int = 0
+    failed: set[int] = field(default_factory=set)
+    pages: int = 0
+    credits: float = 0.0
 
 
 def run_history(
@@ -57,11 +58,7 @@ def run_history(
     `under_way` tells whether a run holds the ledger now. Whatever happened between the start of a
     run and the start of the next one is counted for the first, such as what a `retry` changed.
     """
-    sql = (
-        "SELECT id, started_at, ended_at, exit_code, summary, version, service FROM runs"
-        " ORDER BY id DESC LIMIT ?"
-    )
-    rows = list(connection.execute(sql, (-1 if last is None else last,)))[::-1]
+    rows = list(connection.execute(_RUNS, (-1 if last is None else last,)))[::-1]
     if not rows:
         return []
     sums = _sums(connection, [row[1] for row in rows])
@@ -71,9 +68,28 @@ def run_history(
     ]
 
 
-def _sums(connection: sqlite3.Connection, starts: list[float]) -> dict[int, _Sums]:
+def latest_run(connection: sqlite3.Connection, *, under_way: bool) -> RunRecord | None:
+    """Return the latest run of a batch, or None if there was none."""
+    return next(iter(run_history(connection, under_way=under_way, last=1)), None)
+
+
+def latest_run_with(
+    connection: sqlite3.Connection, sums: RunSums, *, under_way: bool
+) -> RunRecord | None:
+    """Return the same for who has counted already: a large ledger isn't read for it."""
+    row = connection.execute(_RUNS, (1,)).fetchone()
+    return row and _record(row, sums, is_last=True, under_way=under_way)
+
+
+_RUNS: Final = (
+    "SELECT id, started_at, ended_at, exit_code, summary, version, service FROM runs"
+    " ORDER BY id DESC LIMIT ?"
+)
+
+
+def _sums(connection: sqlite3.Connection, starts: list[float]) -> dict[int, RunSums]:
     """Count by run, whose place in `starts` is the key. A clock set back in between is ignored."""
-    sums: dict[int, _Sums] = defaultdict(_Sums)
+    sums: dict[int, RunSums] = defaultdict(RunSums)
     starts = [max(starts[: place + 1]) for place in range(len(starts))]
     verdicts = ", ".join(f"'{state}'" for state in sorted(VERDICTS))
     happened = connection.execute(
@@ -99,7 +115,7 @@ def _sums(connection: sqlite3.Connection, starts: list[float]) -> dict[int, _Sum
     return sums
 
 
-def _record(row: tuple[Any, ...], sums: _Sums, *, is_last: bool, under_way: bool) -> RunRecord:
+def _record(row: tuple[Any, ...], sums: RunSums, *, is_last: bool, under_way: bool) -> RunRecord:
     number, started_at, ended_at, exit_code, summary, version, service = row
     told = dict(json.loads(summary)) if summary else {}
     ended = UNDER_WAY if is_last and under_way and ended_at is None else KILLED

@@ -73,7 +73,9 @@ class Templates:
             auto_reload=False,
         )
         self._environment.filters.update(_FILTERS)
-        self._environment.globals.update(static=static.address, tabs=tabs)
+        self._environment.globals.update(
+            static=static.address, tabs=tabs, tab_names=[tab.name for tab in tabs]
+        )
 
     def render(self, template: str, **values: Any) -> str:
         return self._environment.get_template(template).render(**values)

@@ -276,7 +276,9 @@ def _refuse_with_dry_run(asked: _Asked) -> None:
     if asked.log_json:
         raise click.UsageError("--log-json follows a run; with --dry-run say --json")
     if asked.web:
-        raise click.UsageError("--web shows a run; `batcher web OUTPUT` shows what earlier runs did")
+        raise click.UsageError(
+            "--web shows a run; `batcher web OUTPUT` shows what earlier runs did"
+        )
 
 
 # what `run` takes beside one document whose text goes to stdout

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from batcher.common.formatting import format_bytes, format_duration, pluralize
+from batcher.common.secrets import redact_urls
 from batcher.core.lifecycle import OPEN, VERDICTS, State
 from batcher.core.summary import FailureGroup, NotServed
 from batcher.ledger.queries.failed_documents import FailedDocument
@@ -21,7 +22,7 @@ from batcher.ledger.statistics import QUANTILES, Count, RunRow, Slow, Statistics
 from batcher.views.failures import advice_for, spent_words
 from batcher.views.page import page
 from batcher.views.plots import Bar, figure, table
-from batcher.views.status import plain
+from batcher.views.status import plain as printable
 
 SHOWN: Final = 12  # rows of a table; the rest is summed up in one more
 
@@ -34,8 +35,8 @@ def report_page(found: Statistics, *, made_at: float, what: Path = Path("OUT")) 
     sections = report_sections(found, what)
     moment = f"{datetime.fromtimestamp(made_at):%Y-%m-%d %H:%M}"
     return page(
-        title=f"{plain(found.batch)}: a report",
-        heading=plain(found.batch),
+        title=f"{_shown(found.batch)}: a report",
+        heading=_shown(found.batch),
         note=f"as of {moment}",
         body="".join(sections),
     )
@@ -51,6 +52,11 @@ def report_sections(found: Statistics, what: Path) -> list[str]:
         _section("What it cost", _costs(found)),
         _section("Documents that stand out", _outstanding(found)),
     ]
+
+
+def _shown(words: str) -> str:
+    """Return words of a file or a service without signed links, secrets and odd characters."""
+    return printable(redact_urls(words))
 
 
 def _section(title: str, parts: Iterator[str]) -> str:
@@ -81,11 +87,11 @@ def _standing(found: Statistics) -> Iterator[str]:
         ),
     )
     if found.left_out:
-        yield f"<p class='wide'>{escape(plain(found.left_out))}</p>"
+        yield f"<p class='wide'>{escape(_shown(found.left_out))}</p>"
     if found.runs:
         last = found.runs[-1]
         rows = [
-            (change.what.replace("_", " "), f"{change.number:,}", plain(change.example))
+            (change.what.replace("_", " "), f"{change.number:,}", _shown(change.example))
             for change in found.changes
         ]
         caption = f"What changed in the last run (number {last.number}, {_when(last.started_at)})"
@@ -198,7 +204,7 @@ def _errors(found: Statistics) -> Iterator[str]:
 def _not_served(found: NotServed) -> str:
     """Return the table of what was left out of saved results; a document may stand in more rows."""
     shown = found.reasons[:SHOWN]
-    rows = [(plain(g.reason), f"{g.documents:,}", plain(g.example)) for g in shown]
+    rows = [(_shown(g.reason), f"{g.documents:,}", _shown(g.example)) for g in shown]
     if more := len(found.reasons) - len(shown):
         rows.append((f"{more} others", "", ""))
     caption = f"Saved with parts not read or not served: {pluralize(found.documents, 'document')}"
@@ -229,7 +235,7 @@ def _failed_table(
     rows = [_failed_row(one, group, with_step) for one in documents]
     state = group.state.replace("_", " ")
     caption = f"{group.documents:,} {state}: {group.reason or 'no reason is on record'}"
-    list_ = table(plain(caption), ("document", "failed", "attempts", "error"), rows)
+    list_ = table(_shown(caption), ("document", "failed", "attempts", "error"), rows)
     advice = advice_for(group, what)
     next_ = f"<p>What to do: {_with_commands(advice)}</p>" if advice else ""
     more = group.documents - len(documents)
@@ -241,16 +247,16 @@ def _failed_row(document: FailedDocument, group: FailureGroup, with_step: bool) 
     name = f"{document.path} {document.step}" if with_step else document.path
     moment = "" if document.failed_at is None else _when(document.failed_at)
     own = document.reason if document.reason != group.reason else document.error_name
-    return plain(name), moment, spent_words(document), plain(own or "")
+    return _shown(name), moment, spent_words(document), _shown(own or "")
 
 
 def _command(words: str) -> str:
-    return f"<code>{escape(plain(words))}</code>"
+    return f"<code>{escape(_shown(words))}</code>"
 
 
 def _with_commands(words: str) -> str:
     """Return words as HTML in which commands, between backticks, look like commands."""
-    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(plain(words)))
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(_shown(words)))
 
 
 def _pareto(caption: str, counts: Sequence[Count]) -> str:
@@ -260,7 +266,7 @@ def _pareto(caption: str, counts: Sequence[Count]) -> str:
     shown = _folded(counts)
     sums = accumulate(count.number for count in shown)
     rows = [
-        (plain(c.name), f"{c.number:,}", f"{so_far / total:.0%}")
+        (_shown(c.name), f"{c.number:,}", f"{so_far / total:.0%}")
         for c, so_far in zip(shown, sums, strict=True)
     ]
     head = ("reason", "number", "cumulative")
@@ -281,7 +287,7 @@ def _costs(found: Statistics) -> Iterator[str]:
         ("folder", "documents", "credits", "about"),
         [
             (
-                plain(c.name),
+                _shown(c.name),
                 f"{c.number:,}",
                 f"{c.amount:,.1f}",
                 _dollars(c.amount, found, "${:,.2f}"),
@@ -323,7 +329,7 @@ def _outstanding(found: Statistics) -> Iterator[str]:
 def _slow(row: Slow) -> tuple[str, ...]:
     pages = "" if row.pages is None else f"{row.pages:,}"
     return (
-        plain(f"{row.source} {row.job}".rstrip()),
+        _shown(f"{row.source} {row.job}".rstrip()),
         format_duration(max(row.seconds, 0.0)),
         pages,
         format_bytes(row.size),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -112,12 +112,28 @@ class Glance:
 
     def parts(self) -> list[Part]:
         """Return the shares of a bar that shows how far the batch is."""
-        return [
-            Part("saved", self.saved, "good"),
-            Part("in flight", self.in_flight, "live"),
-            Part("not saved", self.failed, "bad"),
-            Part("queued", self.unsent, "calm"),
-        ]
+        return parts_of(self.documents)
+
+    def steps(self) -> list[tuple[str, list[Part]]]:
+        """Return the same for each step of a chain; nothing if there is but one step."""
+        steps = self.values["steps"] if self.values else {}
+        return [(step, parts_of(documents)) for step, documents in steps.items()]
+
+    def as_of(self, now: float) -> Glance:
+        """Return the same with what the time alone has changed."""
+        if self.values is None:
+            return self
+        return replace(self, attention=attention(self.values, now=now))
+
+
+def parts_of(documents: Mapping[str, int]) -> list[Part]:
+    """Return the shares of documents that are saved, in flight, not saved and queued."""
+    return [
+        Part("saved", documents.get(State.SAVED, 0), "good"),
+        Part("in flight", _sum(documents, OUT), "live"),
+        Part("not saved", _sum(documents, VERDICTS), "bad"),
+        Part("queued", _sum(documents, UNSENT), "calm"),
+    ]
 
 
 def glance_at(batch: Batch) -> Glance:

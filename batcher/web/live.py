@@ -7,6 +7,7 @@ only then is it read, and what is shown made anew. A run notices nothing of it.
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -24,6 +25,7 @@ from batcher.web.observation import Observation, Observer
 from batcher.web.site import Site
 
 PAUSE: Final = 1.0  # seconds between two looks at a ledger
+LONGEST: Final = 30.0  # seconds after which it is read all the same: time passes, and deadlines
 # Of the time that a look takes: a large ledger is looked at less often, so that this process uses
 # no more than a twentieth of a processor.
 REST: Final = 20.0
@@ -117,9 +119,11 @@ class _Watched:
         """Look whenever something was written, or a run began or ended, until cancelled."""
         sentinel = _Sentinel(self._batch)
         try:
+            read_at = -math.inf
             while True:
                 began = time.monotonic()
-                if await self._site.run(sentinel.has_changed):
+                if await self._site.run(sentinel.has_changed) or began - read_at > LONGEST:
+                    read_at = began
                     with suppress(BatcherError, sqlite3.Error):
                         await self.look()
                 took = time.monotonic() - began

@@ -188,10 +188,12 @@ async def test_no_page_shows_a_key_or_a_signed_link(
             "UPDATE documents SET reason = ?, error_name = NULL WHERE state = 'failed'",
             (f"no answer from {signed} <script>alert(1)</script>",),
         )
-    page = (await shown.get(await shown.batch())).text
-    assert "no answer from https://bucket.example/a.pdf" in page
-    for secret in ("0123456789abcdef", "sk-123456789", "key-of-mine", "<script>alert"):
-        assert secret not in page
+    there = await shown.batch()
+    for path in (there, f"{there}/report"):
+        page = (await shown.get(path)).text
+        assert "no answer from https://bucket.example/a.pdf" in page
+        for secret in ("0123456789abcdef", "sk-123456789", "key-of-mine", "<script>alert"):
+            assert secret not in page
 
 
 async def test_nothing_is_written(shown: Client, folder: Path) -> None:

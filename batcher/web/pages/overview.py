@@ -114,6 +114,10 @@ def _fragments(site: Site, seen: Observation) -> Mapping[str, str]:
 def _drawn(seen: Observation) -> dict[str, Any]:
     return {
         "progress": Markup(stacked(seen.glance.parts(), "Documents")),  # noqa: S704
+        "steps": [
+            (step, parts, Markup(stacked(parts, step)))  # noqa: S704
+            for step, parts in seen.glance.steps()
+        ],
         "plots": [Markup(plot) for plot in _plots(seen)],  # noqa: S704
         "histogram": Markup(  # noqa: S704
             figure(

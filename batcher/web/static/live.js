@@ -1,14 +1,19 @@
 // Follows a batch: the server tells which fragments have changed, and these are fetched.
 
 const root = document.getElementById("live");
+const lost = document.getElementById("lost");
 let events = null;
 
 function follow() {
   if (events || document.hidden) return;
   events = new EventSource(root.dataset.events);
   events.addEventListener("message", (event) => {
-    for (const [name, version] of Object.entries(JSON.parse(event.data))) refresh(name, version);
+    for (const [name, version] of Object.entries(JSON.parse(event.data))) {
+      refresh(name, version).catch(() => {}); // the stream tells that the server is gone
+    }
   });
+  events.addEventListener("open", () => { lost.hidden = true; });
+  events.addEventListener("error", () => { lost.hidden = false; });
 }
 
 // A browser keeps only six connections to a server: a page that nobody sees gives its own up.
@@ -26,7 +31,14 @@ async function refresh(name, version) {
   const fresh = parsed.body.firstElementChild;
   keep(old, fresh);
   old.replaceWith(fresh);
+  entitle();
   document.dispatchEvent(new Event("fragment"));
+}
+
+// The title says how far a run is, so that its tab can be watched from another one.
+function entitle() {
+  const { title } = root.querySelector("[data-title]").dataset;
+  document.title = `${title} - batcher`;
 }
 
 // What a person has opened, scrolled or focused stays so.
@@ -42,4 +54,5 @@ function keep(old, fresh) {
 document.addEventListener("visibilitychange", () => (document.hidden ? leave() : follow()));
 addEventListener("pagehide", leave);
 addEventListener("pageshow", follow);
+entitle();
 follow();

@@ -22,7 +22,7 @@ from batcher.ledger.statistics import QUANTILES, Count, RunRow, Slow, Statistics
 from batcher.views.failures import advice_for, spent_words
 from batcher.views.page import page
 from batcher.views.plots import Bar, figure, table
-from batcher.views.status import plain as printable
+from batcher.views.status import plain
 
 SHOWN: Final = 12  # rows of a table; the rest is summed up in one more
 
@@ -35,8 +35,8 @@ def report_page(found: Statistics, *, made_at: float, what: Path = Path("OUT")) 
     sections = report_sections(found, what)
     moment = f"{datetime.fromtimestamp(made_at):%Y-%m-%d %H:%M}"
     return page(
-        title=f"{_shown(found.batch)}: a report",
-        heading=_shown(found.batch),
+        title=f"{plain(found.batch)}: a report",
+        heading=plain(found.batch),
         note=f"as of {moment}",
         body="".join(sections),
     )
@@ -52,11 +52,6 @@ def report_sections(found: Statistics, what: Path) -> list[str]:
         _section("What it cost", _costs(found)),
         _section("Documents that stand out", _outstanding(found)),
     ]
-
-
-def _shown(words: str) -> str:
-    """Return words of a file or a service without signed links, secrets and odd characters."""
-    return printable(redact_urls(words))
 
 
 def _section(title: str, parts: Iterator[str]) -> str:
@@ -257,6 +252,11 @@ def _command(words: str) -> str:
 def _with_commands(words: str) -> str:
     """Return words as HTML in which commands, between backticks, look like commands."""
     return re.sub("`([^`]+)`", r"<code>\1</code>", escape(_shown(words)))
+
+
+def _shown(words: str) -> str:
+    """Return words of a file or a service without signed links, secrets and odd characters."""
+    return plain(redact_urls(words))
 
 
 def _pareto(caption: str, counts: Sequence[Count]) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from batcher.common.formatting import format_usd, pluralize
 from batcher.core.lifecycle import IN_FLIGHT, OPEN, OUT, UNSENT, VERDICTS, State
@@ -27,9 +27,15 @@ from batcher.web.catalogue import Batch
 TO_DECIDE: Final = (State.HELD, State.STUCK, State.EXPIRED, State.LOST)
 
 
-# What tells whether a ledger was written since: its files' sizes and times, and whether it is held.
-Mark: TypeAlias = tuple[object, ...]
 NOTHING: Final = RunBill(0, 0, 0.0, 0.0)
+
+
+class Mark(NamedTuple):
+    """What is the same as before where nothing was written since."""
+
+    is_held: bool
+    ledger: tuple[int, int] | None  # size and time
+    log: tuple[int, int] | None  # what was written of late
 
 
 class Attention(NamedTuple):
@@ -171,16 +177,18 @@ def glance_in(
 
 
 def mark_of(batch: Batch) -> Mark:
-    """Return what is the same as before where nothing was written since."""
-    return is_held(batch.ledger), _file(batch.ledger), _file(Path(f"{batch.ledger}-wal"))
+    """Return the mark of a batch as it is now."""
+    log = Path(f"{batch.ledger}-wal")
+    return Mark(is_held(batch.ledger), _file(batch.ledger), _file(log))
 
 
 def _file(path: Path) -> tuple[int, int] | None:
+    """Return size and time of a file; of none and an empty one, which a reader makes, None."""
     try:
         there = path.stat()
     except OSError:
         return None
-    return there.st_size, there.st_mtime_ns
+    return (there.st_size, there.st_mtime_ns) if there.st_size else None
 
 
 def _sum(documents: Mapping[str, int], states: frozenset[State]) -> int:

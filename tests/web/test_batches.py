@@ -19,8 +19,8 @@ from batcher.ledger.lock import lock
 from batcher.ledger.queries.run_history import KILLED, RunRecord
 from batcher.manifest.loading import load
 from batcher.runs.running import run_batch
-from batcher.web.catalogue import FOLDERS_AT_MOST, Catalogue
-from batcher.web.glance import attention
+from batcher.web.catalogue import FOLDERS_AT_MOST, Batch, Catalogue
+from batcher.web.glance import Glance, attention, glance_at
 
 ROOT = Path(__file__).parents[2]
 NOW = 1_800_000_000.0
@@ -104,6 +104,22 @@ async def test_a_run_that_was_killed_is_told(shown: Client, folder: Path) -> Non
         assert "Running" in (await shown.get("/")).words
     finally:
         os.close(held)
+
+
+async def test_a_ledger_that_didn_t_change_isn_t_read_again(
+    shown: Client, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list that is looked at for hours asks every few seconds."""
+    reads = []
+
+    def counted(batch: Batch) -> Glance:
+        reads.append(batch)
+        return glance_at(batch)
+
+    monkeypatch.setattr("batcher.web.pages.batches.glance_at", counted)
+    make_ledger(folder / "archive" / ".batcher" / "ledger.db", 10)
+    first = (await shown.get("/")).text
+    assert (await shown.get("/")).text == first and len(reads) == 1
 
 
 async def test_a_run_that_has_only_begun_is_shown(shown: Client, folder: Path) -> None:

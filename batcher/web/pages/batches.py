@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import web
 from markupsafe import Markup
@@ -11,6 +11,7 @@ from markupsafe import Markup
 from batcher.views.plots import stacked
 from batcher.web.catalogue import Batch
 from batcher.web.glance import Glance, Mark, glance_at, mark_of
+from batcher.web.live import REST
 from batcher.web.site import Site
 
 
@@ -22,7 +23,7 @@ def routes(site: Site) -> list[web.RouteDef]:
 class BatchesPage:
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._known: dict[str, tuple[Mark, Glance]] = {}
+        self._known: dict[str, _Known] = {}
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         return self._site.page(request, "batches.html", **await self._values())
@@ -44,9 +45,28 @@ class BatchesPage:
         """Return what is known of a batch; a ledger is only read if it may have changed."""
         mark = mark_of(batch)
         known = self._known.get(batch.id)
-        if known is None or known[0] != mark:
-            known = self._known[batch.id] = mark, glance_at(batch)
-        return known[1].as_of(time.time())  # deadlines pass, too, where nothing is written
+        if known is None or known.is_over(mark, time.monotonic()):
+            known = self._known[batch.id] = _read(batch, mark)
+        return known.glance.as_of(time.time())  # deadlines pass, too, where nothing is written
+
+
+class _Known(NamedTuple):
+    """What a ledger said; while its run goes on, it isn't read again before `again_at`."""
+
+    mark: Mark
+    glance: Glance
+    again_at: float  # on a clock that never goes back
+
+    def is_over(self, mark: Mark, now: float) -> bool:
+        began_or_ended = mark.is_held != self.mark.is_held
+        return began_or_ended or (mark != self.mark and now > self.again_at)
+
+
+def _read(batch: Batch, mark: Mark) -> _Known:
+    began = time.monotonic()
+    glance = glance_at(batch)
+    ended = time.monotonic()
+    return _Known(mark, glance, ended + REST * (ended - began))
 
 
 def _urgency(glance: Glance) -> tuple[float, float, float]:

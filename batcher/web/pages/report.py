@@ -27,7 +27,7 @@ class ReportPage:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._busy = asyncio.Lock()
-        self._made: tuple[str, Mark, Markup] = ("", (), Markup())
+        self._made: tuple[str, Mark | None, Markup] = ("", None, Markup())
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         batch = await self._site.batch_of(request)

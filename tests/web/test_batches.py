@@ -131,6 +131,18 @@ async def test_a_run_that_has_only_begun_is_shown(shown: Client, folder: Path) -
     assert answer.status == 200 and "Running" in answer.words
 
 
+async def test_what_people_look_for_comes_first(shown: Client, folder: Path) -> None:
+    """During a run its pace, and afterwards what failed."""
+    ledger = make_ledger(folder / "archive" / ".batcher" / "ledger.db", 200)
+    there = await shown.batch()
+    words = (await shown.get(there)).words
+    assert words.index("Not saved") < words.index("Pace of the last run")
+    held = lock(ledger)
+    words = (await shown.get(there)).words
+    os.close(held)
+    assert words.index("Pace of the last run") < words.index("Not saved")
+
+
 @pytest.mark.parametrize("name", ["quickstart", "trouble"])
 async def test_a_real_batch_is_shown(
     name: str, shown: Client, folder: Path, monkeypatch: pytest.MonkeyPatch

@@ -18,6 +18,7 @@ from aiohttp import web
 from markupsafe import Markup
 
 from batcher.core.summary import FailureGroup
+from batcher.ledger.lock import is_held
 from batcher.views.failures import advice_for, spent_words
 from batcher.views.plots import curve, figure, stacked
 from batcher.views.status import run_line
@@ -67,6 +68,7 @@ class OverviewPage:
             batch=batch,
             name=name,
             tab=TAB.name,
+            under_way=is_held(batch.ledger),
             fragments={one: _wrapped(one, found) for one, found in fragments.items()},
         )
 

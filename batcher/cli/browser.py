@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import tempfile
+import threading
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,10 @@ from pathlib import Path
 
 @contextmanager
 def open_in_browser(address: str) -> Iterator[None]:
-    """Open `address`; the file that leads there is removed at the end of the block."""
+    """Open `address`; the file that leads there is removed at the end of the block.
+
+    A browser that takes over the terminal doesn't hold up the block.
+    """
     with tempfile.TemporaryDirectory(prefix="batcher-web-") as folder:  # its mode is 0700
         file = Path(folder) / "open.html"
         quoted = html.escape(address, quote=True)
@@ -25,5 +29,6 @@ def open_in_browser(address: str) -> Iterator[None]:
             f'<meta http-equiv="refresh" content="0;url={quoted}"></head>'
             f'<body><p><a href="{quoted}">Open batcher</a></p></body></html>'
         )
-        webbrowser.open(file.as_uri())
+        opening = threading.Thread(target=webbrowser.open, args=(file.as_uri(),), daemon=True)
+        opening.start()
         yield

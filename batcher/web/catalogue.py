@@ -7,6 +7,7 @@ out of the folders aren't followed.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -20,6 +21,9 @@ LEDGER: Final = "ledger.db"
 # Folders that are looked into. Outputs aren't looked into any further, so this is about a folder
 # that was given by mistake, such as one's home.
 FOLDERS_AT_MOST: Final = 20_000
+# A search that takes longer than `QUICK` seconds isn't made again before `REST` times as long.
+QUICK: Final = 0.2
+REST: Final = 20.0
 ID_LENGTH: Final = 16  # hex digits
 
 
@@ -51,9 +55,22 @@ class Catalogue:
     def __init__(self, given: Sequence[Path | Place]) -> None:
         self._given = tuple(given)
         self._by_id: dict[str, Batch] = {}
+        self._found = Found()
+        self._again_at = 0.0  # on a clock that never goes back
 
     def look(self) -> Found:
-        """Look for batches again. Raises ManifestError where a manifest can't be read any more."""
+        """Look for batches again, unless that took long and was done a moment ago.
+
+        Raises ManifestError where a manifest can't be read any more.
+        """
+        began = time.monotonic()
+        if began >= self._again_at:
+            self._found = self._search()
+            took = time.monotonic() - began
+            self._again_at = began + (REST * took if took > QUICK else 0.0)
+        return self._found
+
+    def _search(self) -> Found:
         budget = _Budget(FOLDERS_AT_MOST)
         found: dict[str, Batch] = {}
         for path in self._given:

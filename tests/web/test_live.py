@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from commandline import batcher
 from ledgers import make_ledger
 from peer import KEY, Peer
 from web_client import Client, client_of
@@ -141,6 +142,22 @@ async def test_a_ledger_that_is_replaced_is_followed_all_the_same(tmp_path: Path
         make_ledger(ledger, 30)
         assert set(await watched.news(seen, 10)) == {"saved"}
         assert watched.fragments["saved"].html == str(saved_in(ledger))
+
+
+async def test_run_after_run_is_followed(words: tuple[object, ...], out: Path, inbox: Path) -> None:
+    """The last connection of a run takes SQLite's own files away with it, and the next makes them
+    anew.
+    """
+    assert (await batcher(*words)).code == 0
+    batch = batch_at(out / ".batcher" / "ledger.db")
+    async with followed(batch) as live, live.following(batch) as watched:
+        seen = await watched.news({}, 10)
+        for number in range(6, 8):
+            assert watched.fragments["saved"].html == str(number)
+            (inbox / f"letter {number}.txt").write_text(f"one more: {number}")
+            assert (await batcher(*words)).code == 0
+            while watched.fragments["saved"].html != str(number + 1):
+                seen |= await watched.news(seen, 10)
 
 
 def forget_one(ledger: Path) -> None:

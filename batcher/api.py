@@ -38,6 +38,7 @@ from batcher.manifest.model import Manifest
 from batcher.runs import running
 from batcher.runs.plan import Plan, make_plan
 from batcher.stages.run_control import RunControl
+from batcher.views.failures import first_failed
 from batcher.views.status import status_values
 
 Watch = Callable[[Ledger], None]
@@ -95,12 +96,23 @@ async def collect_batch(batch: Batch, *, on_event: OnEvent | None = None) -> Sum
     return await running.collect_batch(known_manifest(batch), watch=teller(on_event))
 
 
-async def cancel_batch(batch: Batch, *, on_event: OnEvent | None = None) -> Summary:
+async def cancel_batch(
+    batch: Batch,
+    paths: Sequence[str] = (),
+    *,
+    step: str | None = None,
+    on_event: OnEvent | None = None,
+) -> Summary:
     """Cancel the jobs in flight, and fetch those that had completed; submit nothing.
 
-    Takes an output directory as well; otherwise as `run_batch`.
+    `paths` are sources, paths of files, or patterns as in `include`: with them, or with `step`, the
+    name of a job, this is done with these documents alone. Takes an output directory as well;
+    otherwise as `run_batch`. Raises BatcherError if a path or pattern fits nothing, if all of them
+    have ended, or if a job is also for a document that isn't named.
     """
-    return await running.cancel_batch(known_manifest(batch), watch=teller(on_event))
+    return await running.cancel_batch(
+        known_manifest(batch), watch=teller(on_event), wanted=_wanted(paths), step=step
+    )
 
 
 async def plan_batch(batch: Batch) -> Plan:
@@ -123,8 +135,11 @@ async def retry_batch(
     """
     if only is not None and only not in CLASSES:
         raise BatcherError(f"only={only!r}: there are {', '.join(CLASSES)}")
-    names = (paths,) if isinstance(paths, str) else tuple(paths)
-    return await put_back(place_of(batch).ledger, only=only, wanted=Wanted(names))
+    return await put_back(place_of(batch).ledger, only=only, wanted=_wanted(paths))
+
+
+def _wanted(paths: Sequence[str]) -> Wanted:
+    return Wanted((paths,) if isinstance(paths, str) else tuple(paths))
 
 
 # --- what is on record ----------------------------------------------------------------------------
@@ -178,12 +193,14 @@ def export(
 def status(batch: Batch) -> dict[str, Any]:
     """Return how far the batch is, with the keys of `batcher status --json`.
 
-    Only `failed_documents` isn't there: `Ledger` has these. Among them are `documents` by state,
-    `under_way`, `pages`, `credits` and `cost`. A run under way isn't disturbed, and the service
-    isn't asked. Raises ManifestError and LedgerError.
+    Among them are `documents` by state, `under_way`, `pages`, `credits`, `cost`, and
+    `failed_documents`: their number and the first 100; `failures` returns all. A run under way
+    isn't disturbed, and the service isn't asked. Raises ManifestError and LedgerError.
     """
     place = place_of(batch)
-    return status_values(place.ledger, under_way=is_held(place.ledger), output=place.output)
+    values = status_values(place.ledger, under_way=is_held(place.ledger), output=place.output)
+    what = Path(batch) if isinstance(batch, str | PathLike) else place.output
+    return {**values, "failed_documents": first_failed(place.ledger, what)}
 
 
 def failures(batch: Batch) -> list[Document]:

@@ -48,9 +48,20 @@ def collect(batch: Batch, *, on_event: OnEvent | None = None) -> Summary:
     return complete(api.collect_batch(batch, on_event=on_event))
 
 
-def cancel(batch: Batch, *, on_event: OnEvent | None = None) -> Summary:
-    """Cancel the jobs in flight, and fetch those that had completed; otherwise as `collect`."""
-    return complete(api.cancel_batch(batch, on_event=on_event))
+def cancel(
+    batch: Batch,
+    paths: Sequence[str] = (),
+    *,
+    step: str | None = None,
+    on_event: OnEvent | None = None,
+) -> Summary:
+    """Cancel the jobs in flight, and fetch those that had completed; otherwise as `collect`.
+
+    With `paths`, as in `retry`, or `step`, the name of a job, this is done with these documents
+    alone. Raises BatcherError if a path fits nothing, if all of them have ended, or if a job is
+    also for a document that isn't named.
+    """
+    return complete(api.cancel_batch(batch, paths, step=step, on_event=on_event))
 
 
 def plan(batch: Batch) -> Plan:

@@ -136,7 +136,10 @@ async def test_what_the_commands_do_can_be_called(
         assert (failed.state, failed.kind) == (State.FAILED, "document") and failed.reason
         assert batcher.status(batch)["documents"] == {"saved": 5, "failed": 1}
         assert batcher.status(batch)["disk"]["results"] > 0
-    assert (await aio.status(out)).keys() == batcher.status(out).keys()
+    said = batcher.status(out)["failed_documents"]
+    assert said["documents"] == 1
+    assert [one["path"] for one in said["first"]] == [failed.source]
+    assert (await aio.status(out)).keys() == batcher.status(manifest).keys()
     assert batcher.retry(out, [failed.source], only="document").documents == 1
     assert (await aio.retry(out)).documents == 0
     assert (await aio.run(manifest, strict=True)).exit_code == 0

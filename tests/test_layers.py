@@ -24,12 +24,12 @@ INSIDE = {
     "ledger": "filesystem lock connection queries.rows queries.fragments queries.notes"
     " queries.failed_documents"
     " queries.sending queries.tracking queries.sharing queries.audit queries.repair"
-    " queries.reporting queries.run_history queries.run_activity queries.storage schema"
-    " sqlite_tools migrations"
+    " queries.reporting queries.run_history queries.run_activity queries.storage"
+    " queries.cancelling schema sqlite_tools migrations"
     " claim journal integrity run_spend event_writes intake writer ledger remembered"
     " named derived_outputs statistics history reader",
-    "runs": "preflight callback metrics notifications wiring end_of_run kinds running plan checks"
-    " document_cache one_document",
+    "runs": "preflight callback metrics notifications wiring end_of_run kinds cancelling running"
+    " plan checks document_cache one_document",
     "results": "document frames reader",
     "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal demo"
     " storage prune",

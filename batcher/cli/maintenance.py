@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -277,19 +278,37 @@ def verify(
 
 @main.command(short_help="Stop sending, and cancel the jobs in flight.")
 @WHAT
+@PATHS
+@FROM_FILE
+@STEP
 @AS_JSON
 @click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors.")
-def cancel(what: Path, as_json: bool, quiet: bool) -> None:
+def cancel(
+    what: Path,
+    paths: tuple[str, ...],
+    from_file: str | None,
+    step: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Stop sending, cancel the jobs in flight, and fetch the results of those that completed.
+
+    With PATHS, --from-file or --step this is done with these documents alone; everything else stays
+    as it is, and isn't waited for. A cancelled document is sent again only after `batcher retry`. A
+    job that is also for a document with the same bytes is cancelled only if both are named. Where a
+    PATH or a GLOB fits no document, or all of them have ended, nothing is cancelled, and the exit
+    code is 2. Where something was cancelled it is 1, as for any document that isn't saved.
 
     \b
     batcher cancel manifests/nightly.toml
+    batcher cancel results/nightly 'invoices/2026/**'
     """
     from batcher.runs.running import cancel_batch
 
+    wanted = wanted_of(paths, from_file)
     manifest = known_manifest(what)
     voice = Verbosity(quiet=quiet)
-    summary = conduct(cancel_batch, manifest, voice)
+    summary = conduct(partial(cancel_batch, wanted=wanted, step=step), manifest, voice)
     tell(summary, manifest, voice, as_json=as_json)
     sys.exit(summary.exit_code)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
-from batcher.batches import Place, place_of
-from batcher.cli.arguments import AS_JSON, WHAT, reading
+from batcher.batches import place_of
+from batcher.cli.arguments import AS_JSON, WHAT
 from batcher.cli.group import main
 from batcher.exit_codes import ExitCode
 
@@ -38,16 +37,10 @@ def status(what: Path, as_json: bool, follow: bool, strict: bool) -> None:
         watch(place.batch, place.ledger, stream=sys.stdout)
     values = status_values(place.ledger, under_way=is_held(place.ledger), output=place.output)
     if as_json and not follow:
-        values["failed_documents"] = _first_failed(place, what)
+        from batcher.views.failures import first_failed
+
+        values["failed_documents"] = first_failed(place.ledger, what)
     if not follow:
         click.echo(msgspec.json.encode(values) if as_json else status_words(place.batch, values))
     lacks = strict and unsaved(values["documents"])
     sys.exit(ExitCode.INCOMPLETE if lacks else ExitCode.SUCCESS)
-
-
-def _first_failed(place: Place, what: Path) -> dict[str, Any]:
-    from batcher.ledger.queries.failed_documents import FailedDocuments
-    from batcher.views.failures import first_failed
-
-    with reading(place) as connection:
-        return first_failed(FailedDocuments(connection), what)

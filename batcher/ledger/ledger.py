@@ -109,7 +109,8 @@ class Ledger:
         self.listeners: list[Callable[[Transition], None]] = []
         self._writer = writer
         self._budget: Budget | None = None
-        self._called_off = ""
+        self._called_off = ""  # the reason
+        self._called_off_only: frozenset[int] | None = None
         self.scan = 0
         self._has_scanned = False
         self.secrets = Secrets()
@@ -158,9 +159,13 @@ class Ledger:
         )
         if self._journal is not None:
             self._journal.note(connection, event, at)
-        if self._called_off and after in UNSENT:
+        if self._called_off and after in UNSENT and self._is_meant(event.document):
             _, after = self._apply(connection, Cancelled(event.document, self._called_off), at)
         return before, after
+
+    def _is_meant(self, document: int) -> bool:
+        only = self._called_off_only
+        return only is None or document in only
 
     async def admit(self, batch: Sequence[intake.Version]) -> None:
         """Add new documents and new versions of known ones.
@@ -339,16 +344,16 @@ class Ledger:
             lambda c: budget.overruns(run_spend.spend(c), run_spend.last_surprise(c))
         )
 
-    async def call_off(self, reason: str) -> None:
-        """Cancel everything that isn't sent yet.
+    async def call_off(self, reason: str, *, only: frozenset[int] | None = None) -> None:
+        """Cancel everything that isn't sent yet, or those of it that are among `only`.
 
         A document that returns to the queue later is cancelled in the same transaction.
         """
         self._called_off = reason
+        self._called_off_only = only
         for state in sorted(UNSENT):
-            await self.record(
-                *(Cancelled(document, reason) for document in self.tracking.in_state(state))
-            )
+            unsent = filter(self._is_meant, self.tracking.in_state(state))
+            await self.record(*(Cancelled(document, reason) for document in unsent))
 
     async def end_run(self, run: int, *, exit_code: int, summary: str) -> None:
         """Record the end of a run; `summary` is JSON."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batcher.core.lifecycle import State
-from batcher.ledger.ledger import Ledger
+from batcher.ledger.ledger import Ledger, Transition
 from batcher.stages.stage import Awaited, Outstanding
 
 
@@ -47,3 +47,32 @@ class Documents:
     def settled(self) -> Coroutine[Any, Any, object]:
         """Wait for the next change in the ledger."""
         return self.ledger.change()
+
+
+class SomeDocuments:
+    """The same for some documents, by their numbers, whatever becomes of the others."""
+
+    def __init__(self, ledger: Ledger, documents: Iterable[int], states: frozenset[State]) -> None:
+        self._ledger = ledger
+        self._documents = frozenset(documents)
+        self._states = states
+        tracking = ledger.tracking
+        self._left = {one for one in self._documents if tracking.state_of(one) in states}
+        ledger.listeners.append(self._hear)
+
+    def outstanding(self) -> int:
+        """Return how many of them are in one of the states now."""
+        return len(self._left)
+
+    def settled(self) -> Coroutine[Any, Any, object]:
+        """Wait for the next change in the ledger."""
+        return self._ledger.change()
+
+    def _hear(self, change: Transition) -> None:
+        document = change.event.document
+        if document not in self._documents:
+            return
+        if change.after in self._states:
+            self._left.add(document)
+        else:
+            self._left.discard(document)

@@ -29,7 +29,7 @@ from batcher.manifest.model import Manifest
 from batcher.outputs.mirror import Mirror
 from batcher.outputs.result_store import Store
 from batcher.runs.callback import Callback
-from batcher.runs.end_of_run import Documents, has_ended, until_ended
+from batcher.runs.end_of_run import Documents, SomeDocuments, has_ended, until_ended
 from batcher.runs.preflight import Clock, Connection
 from batcher.runs.wiring import (
     account_of,
@@ -74,7 +74,8 @@ _CAPITALS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 class RunContext(NamedTuple):
     """What a run of any kind works with.
 
-    `rate_limits` is None where those of the manifest apply.
+    `rate_limits` is None where those of the manifest apply. `only` are the documents that a run
+    which cancels is for; None: all.
     """
 
     manifest: Manifest
@@ -86,6 +87,7 @@ class RunContext(NamedTuple):
     rng: random.Random
     rate_limits: RateLimits | None = None
     callback: Callback | None = None
+    only: frozenset[int] | None = None
 
 
 class CollectRun:
@@ -95,7 +97,8 @@ class CollectRun:
     submits = False
 
     def __init__(self, means: RunContext) -> None:
-        manifest, ledger, store, reached, control, clock, rng, rate_limits, self._callback = means
+        manifest, ledger, store, reached, control, clock, rng, rate_limits, *_ = means
+        self._callback = means.callback
         self.ledger = ledger
         self.control = control
         self.client = reached.client
@@ -147,7 +150,9 @@ class CollectRun:
             submits=self.submits,
             endpoints={job.name: job.endpoint for job in manifest.jobs},
         )
-        self.canceller = Canceller(ledger, self.client, self.rate_limits, self.jobs)
+        self.canceller = Canceller(
+            ledger, self.client, self.rate_limits, self.jobs, only=means.only
+        )
         self.cleaner = cleaner_of(manifest, reached, context, store, self.deriver, self.fetcher)
         self.auditor = Auditor(
             context,
@@ -375,7 +380,7 @@ class Run(CollectRun):
 
     def __init__(self, means: RunContext) -> None:
         super().__init__(means)
-        manifest, ledger, _, reached, control, clock, _, _, callback = means
+        manifest, ledger, _, reached, control, clock, _, _, callback, _ = means
         self._is_sample = manifest.limits.is_sample
         self._mirror = manifest.output.mirror
         self.time_limit = TimeLimit(manifest.limits, control, clock=clock)
@@ -497,17 +502,29 @@ class Run(CollectRun):
 
 
 class Cancellation(CollectRun):
-    """Cancels the jobs in flight.
+    """Cancels the jobs in flight, or some of them.
 
-    Only the final status counts: the result of a job that completed first is fetched.
+    Only the final status counts: the result of a job that completed first is fetched. What isn't
+    to be cancelled isn't waited for; what of it arrives meanwhile is fetched.
     """
 
+    def __init__(self, means: RunContext) -> None:
+        super().__init__(means)
+        self._only = means.only
+        self._awaited = None if means.only is None else SomeDocuments(self.ledger, means.only, OUT)
+
     async def to_its_end(self) -> None:
-        await self.ledger.call_off("by batcher cancel")  # and also what would be sent again
+        # and also what would be sent again
+        await self.ledger.call_off("by batcher cancel", only=self._only)
         await super().to_its_end()
 
     def stages(self) -> list[Stage]:
         return [*super().stages(), self.canceller]
+
+    def out(self) -> Sequence[Awaited]:
+        if self._awaited is None:
+            return super().out()
+        return (self.recovery, self._awaited, self.copier)
 
 
 def _name(stage: Stage) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict, replace
+from functools import partial
 
 import msgspec
 
@@ -25,10 +27,13 @@ from batcher.exit_codes import ExitCode, ended_as, exit_code_of
 from batcher.ledger.claim import write_claim
 from batcher.ledger.derived_outputs import note_shape
 from batcher.ledger.ledger import Ledger
+from batcher.ledger.named import EVERYTHING, Wanted
+from batcher.ledger.schema import reading
 from batcher.manifest.model import Manifest, outline
 from batcher.outputs.result_store import Store
 from batcher.outputs.shapes import shape_of_job
 from batcher.runs.callback import calling_back
+from batcher.runs.cancelling import Chosen, chosen
 from batcher.runs.kinds import Cancellation, CollectRun, Run, RunContext
 from batcher.runs.notifications import publish, publish_failure
 from batcher.runs.preflight import open_batch, reach, refuse_foreign_attempts
@@ -37,6 +42,7 @@ from batcher.stages.boundary import TRACES
 from batcher.stages.run_control import RunControl
 
 Watch = Callable[[Ledger], None]
+Choose = Callable[[sqlite3.Connection], Chosen]
 
 
 async def run_batch(
@@ -75,12 +81,20 @@ async def cancel_batch(
     control: RunControl | None = None,
     watch: Watch | None = None,
     rng: random.Random | None = None,
+    wanted: Wanted = EVERYTHING,
+    step: str | None = None,
 ) -> Summary:
     """Send nothing more, cancel the jobs in flight, and fetch those that had already completed.
 
-    Takes and raises the same as `run_batch`.
+    With `wanted` this is done with those documents alone, of all steps or of `step`. Takes and
+    raises the same as `run_batch`, and BatcherError where what is wanted can't be cancelled.
     """
-    return await _conduct(manifest, Cancellation, control or RunControl(), watch, rng)
+    choose = None
+    if not wanted.is_all or step is not None:
+        choose = partial(chosen, wanted=wanted, step=step)
+        with reading(manifest.output.ledger_path) as connection:
+            choose(connection)  # a slip isn't worth a message to [notify]
+    return await _conduct(manifest, Cancellation, control or RunControl(), watch, rng, choose)
 
 
 async def _conduct(
@@ -89,9 +103,10 @@ async def _conduct(
     control: RunControl,
     watch: Watch | None,
     rng: random.Random | None,
+    choose: Choose | None = None,
 ) -> Summary:
     try:
-        summary = await _to_its_end(manifest, kind, control, watch, rng or _chance())
+        summary = await _to_its_end(manifest, kind, control, watch, rng or _chance(), choose)
     except BatcherError as error:
         await publish_failure(manifest, error)
         raise
@@ -104,11 +119,13 @@ async def _to_its_end(
     control: RunControl,
     watch: Watch | None,
     rng: random.Random,
+    choose: Choose | None,
 ) -> Summary:
     began = time.monotonic()
     clock = SteadyClock()
     async with AsyncExitStack() as stack:
         ledger = open_batch(manifest, stack, clock)
+        meant = None if choose is None else choose(ledger.reader)
         store = Store(manifest.output.directory, manifest.output.access)
         store.check_writable()
         store.sweep()
@@ -142,7 +159,17 @@ async def _to_its_end(
         if manifest.limits.spending:
             await ledger.keep_to(budget_of(manifest))
         run = kind(
-            RunContext(manifest, ledger, store, reached, control, clock, rng, callback=callback)
+            RunContext(
+                manifest,
+                ledger,
+                store,
+                reached,
+                control,
+                clock,
+                rng,
+                callback=callback,
+                only=None if meant is None else meant.documents,
+            )
         )
         if metrics is not None:
             metrics.watch_lanes(run.rate_limits)
@@ -160,7 +187,7 @@ async def _to_its_end(
             summary,
             left_out=run.left_out.values(),
             taken_up=run.taken_up,
-            notes=(*summary.notes, *passed),
+            notes=(*summary.notes, *passed, *(meant.notes() if meant else ())),
         )
         if run.has_looked:
             await ledger.note("left out", json.dumps(summary.left_out))

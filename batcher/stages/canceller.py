@@ -1,4 +1,4 @@
-"""Asks the service to cancel jobs: all in flight, or those that somebody wants sent again.
+"""Asks the service to cancel jobs: all in flight, some, or those that somebody wants sent again.
 
 The fetcher then finds out from the job itself what became of it.
 """
@@ -34,13 +34,22 @@ class Recall:
 
 
 class Canceller:
+    """Cancels jobs: those of the documents `only`, or of all if that is None."""
+
     def __init__(
-        self, ledger: Ledger, client: Api, rate_limits: RateLimits, jobs: JobTracker
+        self,
+        ledger: Ledger,
+        client: Api,
+        rate_limits: RateLimits,
+        jobs: JobTracker,
+        *,
+        only: frozenset[int] | None = None,
     ) -> None:
         self._ledger = ledger
         self._client = client
         self._rate_limits = rate_limits
         self._jobs = jobs
+        self._only = only
         self._asked: set[int] = set()
         self._failures: Counter[int] = Counter()
 
@@ -48,13 +57,13 @@ class Canceller:
         """Cancel jobs for as long as the run lasts, including those that are adopted later."""
         await self._jobs.caught_up.wait()
         while True:
-            for document in self._left():
+            for document in self._chosen():
                 await self._cancel(document)
             await self._ledger.change(within=1.0)
 
     def outstanding(self) -> int:
         """Return how many jobs in flight must still be cancelled."""
-        return len(self._left())
+        return len(self._chosen())
 
     async def recall(self) -> None:
         """Cancel the jobs that somebody wants sent again; return once each was requested."""
@@ -66,6 +75,11 @@ class Canceller:
     def recalled(self) -> list[int]:
         """Return the documents whose jobs somebody wants cancelled, if not requested yet."""
         return [document for document in self._left() if self._is_recalled(document)]
+
+    def _chosen(self) -> list[int]:
+        if self._only is None:
+            return self._left()
+        return [document for document in self._left() if document in self._only]
 
     def _left(self) -> list[int]:
         return [document for document in self._jobs.documents() if document not in self._asked]

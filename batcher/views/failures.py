@@ -17,6 +17,7 @@ from batcher.core.lifecycle import State
 from batcher.core.reasons import EMPTY
 from batcher.core.summary import FailureGroup
 from batcher.ledger.queries.failed_documents import FailedDocument, FailedDocuments
+from batcher.ledger.schema import reading
 from batcher.reducto.api_types import ErrorName
 from batcher.reducto.error_rules import ErrorClass
 from batcher.views.status import next_time, plain
@@ -219,13 +220,18 @@ def _document_line(document: FailedDocument, group: FailureGroup, *, with_step: 
     return plain(f"{document.path}{step}: {spent_words(document)}{f'; {own}' if own else ''}")
 
 
-def first_failed(failed: FailedDocuments, what: Path) -> dict[str, Any]:
-    """Return what `status --json` has of failed documents: their number, and the first of them."""
-    rows = failed.documents(at_most=STATUS_AT_MOST)
-    return {
-        "documents": sum(group.documents for group in failed.groups()),
-        "first": [document_values(document, what) for _, document in rows],
-    }
+def first_failed(ledger: Path, what: Path) -> dict[str, Any]:
+    """Return what `status --json` has of failed documents: their number, and the first of them.
+
+    `what` stands in the commands that it names. Raises LedgerError.
+    """
+    with reading(ledger) as connection:
+        failed = FailedDocuments(connection)
+        rows = failed.documents(at_most=STATUS_AT_MOST)
+        return {
+            "documents": sum(group.documents for group in failed.groups()),
+            "first": [document_values(document, what) for _, document in rows],
+        }
 
 
 def _words(group: FailureGroup, what: Path) -> str:

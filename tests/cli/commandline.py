@@ -31,17 +31,20 @@ class Said:
 
 
 async def batcher(
-    *words: object, key: str | None = KEY, before: Callable[[], None] | None = None
+    *words: object,
+    key: str | None = KEY,
+    before: Callable[[], None] | None = None,
+    stdin: bytes | None = None,
 ) -> Said:
     """The command line in a process of its own, of which only the end is looked at.
 
     It is forked from one that has imported batcher already, which takes a tenth of the processor
-    time; `before` is called in one that is started anew.
+    time; `before` is called in one that is started anew, as is one that reads `stdin`.
     """
-    if before is None:
+    if before is None and stdin is None:
         return await _forked(words, {**os.environ, "REDUCTO_API_KEY": key or ""})
-    process = await start(*words, key=key, before=before)
-    out, err = await process.communicate()
+    process = await start(*words, key=key, before=before, reads=stdin is not None)
+    out, err = await process.communicate(stdin)
     return Said(process.returncode or 0, out.decode(), err.decode())
 
 
@@ -99,7 +102,10 @@ def _warm(environment: tuple[tuple[str, str], ...]) -> socket.socket:
 
 
 async def start(
-    *words: object, key: str | None = KEY, before: Callable[[], None] | None = None
+    *words: object,
+    key: str | None = KEY,
+    before: Callable[[], None] | None = None,
+    reads: bool = False,
 ) -> asyncio.subprocess.Process:
     environment = {**os.environ, "REDUCTO_API_KEY": key or ""}
     return await asyncio.create_subprocess_exec(
@@ -108,6 +114,7 @@ async def start(
         "batcher",
         *map(str, words),
         env=environment,
+        stdin=asyncio.subprocess.PIPE if reads else None,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         preexec_fn=before,

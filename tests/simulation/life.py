@@ -10,7 +10,7 @@ import os
 import random
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
@@ -24,15 +24,17 @@ from witnesses import secrets_told, violations
 from world import BOGUS, HOUR, LISTING_LAG, START, Dead, SimJournal, SimTwin, SimWriter, World
 
 from batcher.adapters.clock import TOLERANCE
-from batcher.core.lifecycle import OPEN, UNSENT
+from batcher.core.lifecycle import OPEN, UNSENT, State
 from batcher.errors import BatcherError
 from batcher.ledger.ledger import Ledger, memory_ledger
+from batcher.ledger.named import Wanted
 from batcher.ledger.queries.rows import Candidate
 from batcher.maintenance.retry import requeue
 from batcher.maintenance.verify import remedies_for
 from batcher.manifest.model import Limits, Manifest, Output, Service, Source
 from batcher.manifest.password_rules import opening
 from batcher.reducto.job import Job
+from batcher.runs.cancelling import chosen
 from batcher.runs.kinds import Cancellation, CollectRun, Run, RunContext
 from batcher.runs.preflight import Connection, keep_secrets
 from batcher.runs.running import _discreet as discreet
@@ -236,21 +238,43 @@ class _Life:
         control = RunControl(secrets=ledger.secrets, tell=world.gossip.told.append)
         control.trace = lambda text: world.gossip.told.append(ledger.secrets.cut(text))
         means = RunContext(manifest, ledger, world.disk, reached, control, world.clock, world.rng)
-        run = kind(means._replace(rate_limits=unhurried(), callback=Caller(world)))
+        only = self._named(ledger) if kind is Cancellation else None
+        run = kind(means._replace(rate_limits=unhurried(), callback=Caller(world), only=only))
+        before = _cancelled(ledger)
         try:
-            await self._live_through(run, kind, ledger, control)
+            async with asyncio.timeout(LONGEST_RUN):
+                await run.to_its_end()
+                if kind is Cancellation:
+                    self._check_cancelled(ledger, only, _cancelled(ledger) - before)
+                await self._audit(run, control)
         finally:
             world.gossip.told.append(control.reason)
 
-    async def _live_through(
-        self, run: CollectRun, kind: type[CollectRun], ledger: Ledger, control: RunControl
+    def _named(self, ledger: Ledger) -> frozenset[int] | None:
+        """The documents that a person names, half of the time; None where all are meant.
+
+        Its chance is one of its own: it shifts no other.
+        """
+        chance = random.Random(f"{self.world.seed} {self.world.run} cancel")
+        sources = [row[0] for row in ledger.reader.execute("SELECT DISTINCT source FROM documents")]
+        if not sources or chance.random() < 0.5:
+            return None
+        some = chance.sample(sources, chance.randint(1, len(sources)))
+        try:
+            return chosen(
+                ledger.reader, Wanted(listed=tuple((one,) for one in some)), None
+            ).documents
+        except BatcherError:
+            return None  # nothing of it is open, or a copy that isn't named needs the job
+
+    def _check_cancelled(
+        self, ledger: Ledger, only: frozenset[int] | None, cancelled: set[int]
     ) -> None:
-        world = self.world
-        async with asyncio.timeout(LONGEST_RUN):
-            await run.to_its_end()
-            if kind is Cancellation and any(ledger.tally[state] for state in UNSENT):
-                world.defects.append("something is still to be sent after all was called off")
-            await self._audit(run, control)
+        unsent = _in_states(ledger, UNSENT)
+        if (only is None and unsent) or (only is not None and unsent & only):
+            self.world.defects.append("something is still to be sent after it was called off")
+        if only is not None and not cancelled <= only:
+            self.world.defects.append("a document was cancelled that nobody named")
 
     async def _audit(self, run: CollectRun, control: RunControl) -> None:
         """By one that says that it could see all there is, what it didn't see isn't there."""
@@ -292,6 +316,14 @@ class _Life:
             sql = "SELECT content FROM documents WHERE id = ?"
             content = ledger.reader.execute(sql, (one.id,)).fetchone()[0] or ""
             self.pardons[content.partition(".")[0]] += 1
+
+
+def _cancelled(ledger: Ledger) -> set[int]:
+    return _in_states(ledger, {State.CANCELLED})
+
+
+def _in_states(ledger: Ledger, states: Collection[State]) -> set[int]:
+    return {one for state in states for one in ledger.tracking.in_state(state)}
 
 
 class Caller:

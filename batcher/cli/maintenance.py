@@ -196,7 +196,8 @@ def retry(
     from batcher.maintenance.retry import retry as put_back
 
     wanted = wanted_of(paths, from_file)
-    done = complete(put_back(place_of(what).ledger, only=only, wanted=wanted, step=step))
+    place = place_of(what)
+    done = complete(put_back(place.ledger, only=only, wanted=wanted, step=step))
     if as_json:
         click.echo(json.dumps(asdict(done)))
         return
@@ -214,11 +215,8 @@ def retry(
         )
         return
     verb = "is" if done.documents == 1 else "are"
-    words = (
-        f"{pluralize(done.documents, 'document')} {verb} in the queue again, for about "
-        f"{format_credits(done.credits)}"
-    )
-    click.echo(words, err=True)
+    cost = f", for about {format_credits(done.credits)}" if _is_billed(place) else ""
+    click.echo(f"{pluralize(done.documents, 'document')} {verb} in the queue again{cost}", err=True)
     if done.at_risk:
         click.echo(f"  {done.at_risk} of them may have been paid for already", err=True)
     if done.recalled:
@@ -228,6 +226,13 @@ def retry(
             err=True,
         )
     click.echo(f"next: {again(what)}", err=True)
+
+
+def _is_billed(place: Place) -> bool:
+    from batcher.ledger.queries.reporting import ReportingQueries
+
+    with reading(place) as connection:
+        return ReportingQueries(connection).is_billed()
 
 
 @main.command(short_help="Hold every saved result against the ledger.")
@@ -264,12 +269,12 @@ def verify(
     wanted = wanted_of(paths, from_file)
     if repair:
         found, requeued, kept = complete(set_right(place.ledger, place.output, wanted=wanted))
-        said = repair_words(requeued, kept, again(what))
+        said = repair_words(requeued, kept, again(what), is_billed=_is_billed(place))
     else:
         with reading(place) as connection:
             found = hold_against(connection, place.output, place.ledger, wanted=wanted)
             free, paid = prospects(RepairQueries(connection), place.output, found, time.time())
-            said = prospect_words(free, paid, what)
+            said = prospect_words(free, paid, what, is_billed=_is_billed(place))
     click.echo(json.dumps(found.values()) if as_json else verify_words(found))
     if said:
         click.echo(said, err=True)

@@ -242,7 +242,7 @@ OUTPUT: Final[Table] = {
     "clean": Key(
         "string",
         "Whether job and upload are deleted at the service once the result on disk has been "
-        "read again.",
+        "read again. The local service that a run carries keeps nothing of it in any case.",
         '"saved"',
         among=("never", "saved"),
     ),

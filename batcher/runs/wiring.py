@@ -56,7 +56,8 @@ def cleaner_of(
     deriver: Deriver,
     fetcher: Fetcher,
 ) -> Cleaner | None:
-    if manifest.output.clean == "never":
+    # what the local service keeps fills this machine's own disk, and costs nothing to have again
+    if manifest.output.clean == "never" and not manifest.service.is_local:
         return None
     return Cleaner(
         context,

@@ -37,23 +37,30 @@ def verify_words(found: Verified) -> str:
     return "\n".join(plain(line) for line in lines)
 
 
-def prospect_words(free: int, paid: Requeued, what: Path) -> str:
+def prospect_words(free: int, paid: Requeued, what: Path, *, is_billed: bool) -> str:
+    """Return what `--repair` would have done, or nothing; it is free where nothing is billed."""
     if not free and not paid.documents:
         return ""
-    return f"`batcher verify --repair {what}` has {_remedies(free, paid)}"
+    return f"`batcher verify --repair {what}` has {_remedies(free, paid, is_billed)}"
 
 
-def repair_words(paid: Requeued, free: int, again: str) -> str:
+def repair_words(paid: Requeued, free: int, again: str, *, is_billed: bool) -> str:
+    """Return what the next run does, and what to type for it, if there is anything."""
     if not free and not paid.documents:
         return ""
-    return f"the next run has {_remedies(free, paid)}\nnext: {again}"
+    return f"the next run has {_remedies(free, paid, is_billed)}\nnext: {again}"
 
 
-def _remedies(free: int, paid: Requeued) -> str:
-    return (
-        f"{free} fetched again or copied for nothing, and {paid.documents} paid for again "
-        f"(about {format_credits(paid.credits)})"
-    )
+def _remedies(free: int, paid: Requeued, is_billed: bool) -> str:
+    remedies = []
+    if free:
+        remedies.append(f"{free} fetched again or copied for nothing")
+    if paid.documents and is_billed:
+        credits = format_credits(paid.credits)
+        remedies.append(f"{paid.documents} paid for again (about {credits})")
+    elif paid.documents:
+        remedies.append(f"{paid.documents} read again, which isn't billed")
+    return ", and ".join(remedies)
 
 
 def _some(word: str, names: list[str]) -> list[str]:

@@ -1,0 +1,60 @@
+"""What is peculiar to a batch of the local service that a run carries: it costs nothing, and leaves
+nothing on this disk that nobody needs.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from commandline import batcher, rows
+
+Words = tuple[object, ...]
+
+
+@pytest.fixture
+def words(inbox: Path, out: Path) -> Words:
+    return ("run", inbox, "-o", out, "-S", "service.settle=1")
+
+
+def kept(out: Path) -> list[str]:
+    """The uploads and results that the local service has on disk."""
+    service = out / ".batcher" / "service"
+    return [path.name for path in service.rglob("*") if path.parent.name in ("uploads", "results")]
+
+
+async def test_what_the_local_service_keeps_goes_once_results_are_saved(
+    words: Words, out: Path
+) -> None:
+    """By itself; later runs need none of it, and send nothing."""
+    assert (await batcher(*words)).code == 0
+    assert kept(out) == []
+    assert rows(out, "SELECT count(*) FROM attempts WHERE cleaned_at IS NOT NULL") == [(6,)]
+    assert (await batcher(*words)).code == 0
+    assert rows(out, "SELECT count(*) FROM attempts") == [(6,)]
+    assert "nothing of it can go" in (await batcher("prune", out, "--service-data")).out
+
+
+async def test_what_is_read_again_by_the_local_service_is_not_called_paid(
+    words: Words, out: Path
+) -> None:
+    """Neither by verify nor by retry."""
+    assert (await batcher(*words)).code == 0
+    (out / "0" / "letter 0.txt.json").unlink()
+    for repair in ((), ("--repair",)):
+        said = await batcher("verify", out, *repair)
+        assert "1 read again, which isn't billed" in said.err
+        assert "paid" not in said.err and "credit" not in said.err
+    assert (await batcher(*words)).code == 0
+    assert json.loads((await batcher("verify", out, "--json")).out)["saved"] == 6
+
+
+async def test_a_retry_at_the_local_service_names_no_price(
+    words: Words, inbox: Path, out: Path
+) -> None:
+    (inbox / "broken.pdf").write_bytes(b"%PDF-1.4 cut off")
+    assert (await batcher(*words)).code == 1
+    said = await batcher("retry", out)
+    assert "1 document is in the queue again" in said.err
+    assert "credit" not in said.err

@@ -13,8 +13,8 @@ needs_openssl = pytest.mark.skipif(
 )
 
 
-def self_signed(path: Path) -> Path:
-    """Make a certificate for 127.0.0.1 at `path`; its key lies beside it, with the suffix .key."""
+def self_signed(path: Path, name: str = "IP:127.0.0.1") -> Path:
+    """Make a certificate for `name` at `path`; its key lies beside it, with the suffix .key."""
     subprocess.run(
         [
             "openssl",
@@ -32,7 +32,7 @@ def self_signed(path: Path) -> Path:
             "-out",
             path,
             "-addext",
-            "subjectAltName=IP:127.0.0.1",
+            f"subjectAltName={name}",
         ],
         check=True,
         stderr=subprocess.DEVNULL,

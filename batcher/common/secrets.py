@@ -40,7 +40,7 @@ _NAMES: Final = (
     r"|signature|sig|hmac|key-pair-id|(?:\w+_)?token|auth|jwt|api[_-]?key|(?:\w+_)?secret|(?:\w+_)?password"
 )
 _PARAMETER: Final = re.compile(
-    rf"((?<![a-z0-9])(?:{_NAMES})(?:=|%(?:25)*3d))[^\s\"'<>&]+", re.IGNORECASE
+    rf"((?<![a-z0-9])(?:{_NAMES})(?:=|%(?:25)*3d))(?!{CUT})[^\s\"'<>&]+", re.IGNORECASE
 )
 _MEMBER: Final = re.compile(
     rf"(?P<name>(?P<quote>\\*[\"'])(?:{_NAMES}|authorization)(?P=quote)\s*:\s*)"

@@ -209,7 +209,7 @@ def _rehearsal(wish: Wish) -> Path:
 
 def _add_service_data(plan: Plan, wish: Wish, asked: StorageQueries) -> None:
     """Add what the local service keeps of documents whose result is on disk as it was saved."""
-    size = sum(file.size for file in _of(plan, Kind.SERVICE))
+    size = sum(file.size for file in _of(plan, Kind.SERVICE) if _is_of_a_job(file, wish))
     if not size:
         return
     if wish.service_data is None:
@@ -237,6 +237,11 @@ def _add_service_data(plan: Plan, wish: Wish, asked: StorageQueries) -> None:
     jobs, uploads = _at_service(plan.served)
     paths = set(wish.service_data.files(jobs, uploads))
     plan.files += [file for file in _of(plan, Kind.SERVICE) if file.path in paths]
+
+
+def _is_of_a_job(file: Stored, wish: Wish) -> bool:
+    """Return whether it is an upload or a result; what lies above these is the service's own."""
+    return file.path.parent != wish.ledger.parent / "service"
 
 
 def _at_service(served: Sequence[Served]) -> tuple[list[str], list[str]]:

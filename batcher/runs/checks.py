@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
 
 from batcher.adapters.clock import SteadyClock
 from batcher.adapters.rate_limits import RateLimiter
@@ -20,6 +20,8 @@ from batcher.runs.wiring import account_of
 from batcher.stages.capability_checks import prove_fence, prove_listing
 from batcher.stages.job_list import EndlessListing
 from batcher.stages.run_control import RunControl
+
+PATIENCE: Final = 5.0  # seconds: somebody waits for the answer; a run at night waits longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,11 @@ class Checked:
 async def check(manifest: Manifest, *, tell: Callable[[str], None]) -> Checked:
     """Run the checks; `tell` shows each warning as it comes.
 
-    Raises BatcherError where the batch can't be opened, or where the service can't be reached or
-    refuses the key.
+    Raises BatcherError where the batch can't be opened, or where the service can't be reached
+    within `PATIENCE` or refuses the key.
     """
+    patience = min(manifest.service.patience, PATIENCE)
+    manifest = replace(manifest, service=replace(manifest.service, patience=patience))
     control = RunControl(tell=tell)
     clock = SteadyClock()
     async with AsyncExitStack() as stack:

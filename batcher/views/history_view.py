@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from batcher.common.formatting import format_credits
+from batcher.common.formatting import format_credits, format_duration, pluralize
 from batcher.views.status import plain
 
 LEFT_OUT: Final = "left_out"  # in place of a state: a file that isn't part of the batch
@@ -74,7 +75,7 @@ def _twin(row: dict[str, Any]) -> str:
 def _event(row: dict[str, Any]) -> str:
     moment = datetime.fromtimestamp(row["at"])
     return (
-        f"  {moment:%Y-%m-%d %H:%M:%S}  {row['event']:<14} {row['state']:<10}  "
+        f"  {moment:%Y-%m-%d %H:%M:%S}  {row['event']:<15} {row['state']:<10}  "
         f"{_detail(row['detail'])}"
     ).rstrip()
 
@@ -99,21 +100,31 @@ def _words_of(name: str) -> str:
 def _said(name: str, value: Any) -> Any:
     if name.endswith("_at") and isinstance(value, int | float):
         return f"{datetime.fromtimestamp(value):%Y-%m-%d %H:%M:%S}"
+    amount = _AMOUNTS.get(name)
+    if amount is not None and isinstance(value, int | float):
+        return amount(value)
     return f"{value:g}" if isinstance(value, float) else value
 
 
+_AMOUNTS: Final[dict[str, Callable[[float], str]]] = {
+    "cost": format_credits,
+    "credits": format_credits,
+    "pages": lambda pages: pluralize(int(pages), "page"),
+    "duration": format_duration,
+    "tries": lambda tries: pluralize(int(tries), "time"),
+}
 _WORDS: Final = {
     "reason": "{}",
     "kind": "class {}",
     "job_id": "job {}",
     "file_id": "upload {}",
-    "cost": "estimated at {} credits",
-    "credits": "{} credits",
-    "pages": "{} pages",
-    "duration": "worked on for {} s",
+    "cost": "estimated at {}",
+    "credits": "{}",
+    "pages": "{}",
+    "duration": "processed for {}",
     "deadline_at": "kept until {}",
     "due_at": "again at {}",
-    "tries": "tried {} times",
+    "tries": "tried {}",
     "output": "{}",
     "size": "{} bytes",
     "not_served": "with parts not read or not served",

@@ -158,6 +158,13 @@ async def test_a_service_that_does_not_answer_is_told_within_seconds(
     assert time.monotonic() - began < 10  # 2 s, and the start of a process on a busy machine
 
 
+async def test_a_check_waits_five_seconds_for_an_answer(inbox: Path, out: Path) -> None:
+    """Somebody sits there; the patience of a night's run is for the run."""
+    said = await batcher("plan", inbox, "--check", "-o", out, "--service", "http://127.0.0.1:9")
+    assert said.code == 4
+    assert "no first answer within 5 s: Cannot connect" in said.err
+
+
 async def test_an_empty_file_comes_with_advice(words: tuple[object, ...], inbox: Path) -> None:
     shutil.rmtree(inbox / "1")
     (inbox / "blank.pdf").touch()

@@ -33,7 +33,9 @@ async def test_what_the_local_service_keeps_goes_once_results_are_saved(
     assert rows(out, "SELECT count(*) FROM attempts WHERE cleaned_at IS NOT NULL") == [(6,)]
     assert (await batcher(*words)).code == 0
     assert rows(out, "SELECT count(*) FROM attempts") == [(6,)]
-    assert "nothing of it can go" in (await batcher("prune", out, "--service-data")).out
+    for flags in ((), ("--service-data",)):
+        said = (await batcher("prune", out, *flags)).out
+        assert "nothing of it can go" in said and "note" not in said
 
 
 async def test_what_is_read_again_by_the_local_service_is_not_called_paid(
@@ -55,6 +57,8 @@ async def test_a_retry_at_the_local_service_names_no_price(
 ) -> None:
     (inbox / "broken.pdf").write_bytes(b"%PDF-1.4 cut off")
     assert (await batcher(*words)).code == 1
+    listed = (await batcher("failures", out)).out
+    assert "broken.pdf: 1 attempt\n" in listed and "if billed" not in listed
     said = await batcher("retry", out)
     assert "1 document is in the queue again" in said.err
     assert "credit" not in said.err

@@ -187,3 +187,11 @@ def test_an_error_is_cleaned_with_all_that_it_came_of() -> None:
     secrets.clean(error)
     assert "CANARY" not in "".join(traceback.format_exception(error)) + error.message
     assert str(error) == "GET /job: it was [a password]"
+
+
+def test_what_stands_for_a_secret_is_left_as_it_is() -> None:
+    """In a hint of our own, and where something has been cut before."""
+    hint = "the variable isn't set (export REDUCTO_API_KEY=…)"
+    assert redact_urls(hint) == hint
+    once = redact_urls("api_key=CANARY; (token=CANARY)")
+    assert redact_urls(once) == once and "CANARY" not in once

@@ -52,10 +52,11 @@ async def test_why_tells_every_attempt_and_what_it_cost(
     assert said.code == 0
     assert "attempt 1: void (TIMEOUT" in said.out
     assert "attempt 2: saved" in said.out
+    assert "estimated at 1 credit\n" in said.out and "1 page, 1 credit" in said.out
     (version,) = json.loads((await batcher("why", out, source, "--json")).out)
     assert [attempt["outcome"] for attempt in version["attempts"]] == ["void", "saved"]
     assert (
-        "Accepted       waiting     job " in said.out
+        "Accepted        waiting     job " in said.out
         and "kept until 20" in said.out
         and "{" not in said.out
     )

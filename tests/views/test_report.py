@@ -147,6 +147,18 @@ def test_its_numbers_are_those_of_the_ledger(tmp_path: Path) -> None:
     )
 
 
+def test_a_copy_counts_as_a_result_of_its_run(tmp_path: Path) -> None:
+    """Nobody waited for it at the service, so it has no part in how long that took."""
+    path = make_ledger(tmp_path / "ledger.db", 10)
+    before = found(path)
+    with sqlite3.connect(path) as db:
+        db.execute("DELETE FROM attempts WHERE document = 5")
+    after = found(path)
+    assert [run.saved for run in after.runs] == [run.saved for run in before.runs]
+    assert after.throughput == before.throughput
+    assert sum(c.number for c in after.to_disk) == sum(c.number for c in before.to_disk) - 1
+
+
 def test_documents_that_stand_out_name_their_step_in_a_chain_alone(tmp_path: Path) -> None:
     """The same path twice in a table would say nothing."""
     path = make_ledger(tmp_path / "ledger.db", 10)
@@ -206,7 +218,7 @@ LET_IN = "default-src 'none'; script-src 'unsafe-inline'"
 @pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium here: apt-get install chromium; the parser has read it"
 )
-@pytest.mark.parametrize("width", [500, 1280])
+@pytest.mark.parametrize("width", [500, 1280])  # Chromium's window is no narrower
 @pytest.mark.parametrize("documents", [10, 1_000])
 def test_a_browser_finds_nothing_wrong_with_it(width: int, documents: int, tmp_path: Path) -> None:
     """No word on its console, nothing wider than the window, no label cut off."""

@@ -21,6 +21,7 @@ from batcher.core.reasons import alike
 from batcher.core.summary import FailureGroup
 from batcher.ledger.queries.fragments import listed
 from batcher.ledger.queries.notes import noted
+from batcher.manifest.model import LOCAL
 from batcher.manifest.patterns import pattern_spec
 from batcher.reducto.error_rules import PASSING, RUNS
 
@@ -37,9 +38,9 @@ class FailedDocument(msgspec.Struct, frozen=True, rename={"kind": "class"}):
 
     `credits` is what the service billed for its attempts, or our estimate where it says nothing of
     results that are lost. `credits_maybe_billed` is the estimate of attempts without a result, of
-    which nobody can say whether they are billed. `failed_at` is in seconds since the epoch; None if
-    that isn't on record. `waits` is whether the next run tries it again without being asked, and
-    `runs` is then the number of runs that have tried it.
+    which nobody can say whether they are billed; the local service bills none. `failed_at` is in
+    seconds since the epoch; None if that isn't on record. `waits` is whether the next run tries it
+    again without being asked, and `runs` is then the number of runs that have tried it.
     """
 
     path: str
@@ -288,7 +289,8 @@ _DOCUMENTS: Final = f"""
            (SELECT total(coalesce(a.credits, iif(a.outcome IN ('saved', 'lost'), a.cost, 0)))
             FROM attempts a WHERE a.document = d.id),
            (SELECT total(a.cost) FROM attempts a WHERE a.document = d.id
-            AND a.credits IS NULL AND a.outcome NOT IN ('saved', 'lost')),
+            AND a.credits IS NULL AND a.outcome NOT IN ('saved', 'lost')
+            AND a.service <> '{LOCAL}'),
            {_FAILED_AT}, w.id IS NOT NULL, coalesce(w.runs, 0)
     FROM picked n JOIN documents d ON d.id = n.id LEFT JOIN temp.waiting w ON w.id = d.id
     ORDER BY n.rank, n.number"""

@@ -131,7 +131,7 @@ class Running:
             self._ledger = None
 
     def _note(self, change: Transition) -> None:
-        if change.after is State.SAVED:
+        if change.after is State.SAVED and change.before is not State.SAVED:
             self._saved.append(change.event.document)
             self._changed.set()
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.batches import Batch, access_of, known_manifest, manifest_of, place_of
-from batcher.core.events import Event
+from batcher.core.events import Cleaned, DeletionStarted, Event
 from batcher.core.lifecycle import VERDICTS, State
 from batcher.core.summary import Summary
 from batcher.errors import BatcherError
@@ -242,6 +242,8 @@ def teller(on_event: OnEvent | None) -> Watch | None:
 
     def watch(ledger: Ledger) -> None:
         def tell(change: Transition) -> None:
+            if isinstance(change.event, DeletionStarted | Cleaned):
+                return  # of the job at the service; the document stays as it is
             source = ledger.tracking.source_of(change.event.document)
             on_event(Happened(source, change.event, change.before, change.after))
 

@@ -76,6 +76,19 @@ async def test_a_wrong_key_is_named(manifest: dict[str, Any]) -> None:
     assert [problem.key for problem in caught.value.problems] == ["colour", "job.endpiont"]
 
 
+async def test_what_is_deleted_at_the_service_is_told_as_no_second_result(
+    manifest: dict[str, Any], peer: Peer
+) -> None:
+    """Each document is saved once, though its job goes afterwards, as the local service's do."""
+    manifest["output"]["clean"] = "saved"
+    told = list[Happened]()
+    async with aio.running(manifest, on_event=told.append) as run:
+        sources = [document.source async for document in run.results()]
+    assert peer.calls["delete_job"] == 6
+    assert len(sources) == len(set(sources)) == 6
+    assert sum(happened.after is State.SAVED for happened in told) == 6
+
+
 # --- the other functions --------------------------------------------------------------------------
 
 

@@ -315,5 +315,6 @@ def _changes(db: sqlite3.Connection, runs: Sequence[RunRow]) -> list[StateChange
         SELECT e.state, count(DISTINCT e.document), min(d.source)
         FROM events e JOIN documents d ON d.id = e.document
         WHERE e.seq > coalesce((SELECT max(seq) FROM events WHERE at < ?), 0) AND e.state = d.state
+        AND e.event NOT IN ('DeletionStarted', 'Cleaned')
         GROUP BY e.state ORDER BY 2 DESC"""
     return [StateChange(*row) for row in db.execute(sql, (runs[-1].started_at,))]

@@ -12,7 +12,10 @@ from aiohttp import web
 from commandline import Said, batcher, rows
 from peer import Peer
 
+from batcher.manifest.loading import load
 from batcher.reducto.api_types import ErrorName
+from batcher.runs import kinds
+from batcher.runs.running import run_batch
 
 
 @pytest.fixture
@@ -232,14 +235,17 @@ async def test_steps_of_a_chain_find_their_jobs(manifest: Path, peer: Peer, out:
     assert len(peer.service.jobs) == paid
 
 
-async def test_the_local_service_s_own_listing_will_do(inbox: Path, out: Path) -> None:
-    """Embedded, with documents that it really reads."""
+async def test_the_local_service_s_own_listing_will_do(
+    inbox: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Embedded, with documents that it really reads, where a run has left their jobs there."""
     manifest = inbox.parent / "local.toml"
     manifest.write_text(
         f'[source]\ndirectory = "{inbox}"\n[job]\nendpoint = "parse"\n'
         f'[output]\ndirectory = "{out}"\n'
     )
-    assert (await batcher("run", manifest)).code == 0
+    monkeypatch.setattr(kinds, "cleaner_of", lambda *_: None)
+    assert (await run_batch(load(manifest))).exit_code == 0
     lose(out)
     assert await rebuilt(manifest) == {"saved": 6}
     said = json.loads((await batcher("run", manifest, "--json")).out)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from asyncio import to_thread
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from os import PathLike
 from typing import Any
@@ -169,9 +169,9 @@ async def running(
         yield run
 
 
-async def verify(batch: Batch) -> Verified:
-    """Await `batcher.verify`, which reads all results, in a thread."""
-    return await to_thread(api.verify, batch)
+async def verify(batch: Batch, paths: Sequence[str] = ()) -> Verified:
+    """Await `batcher.verify`, which reads results, in a thread."""
+    return await to_thread(api.verify, batch, paths)
 
 
 async def export(

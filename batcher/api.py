@@ -145,15 +145,16 @@ def _wanted(paths: Sequence[str]) -> Wanted:
 # --- what is on record ----------------------------------------------------------------------------
 
 
-def verify(batch: Batch) -> Verified:
+def verify(batch: Batch, paths: Sequence[str] = ()) -> Verified:
     """Compare every saved result with its hash, and the ledger with its journal; reads all files.
 
-    What isn't as it should be raises nothing: see `Verified.is_whole`. `batcher verify --repair`
-    has it restored. Raises ManifestError and LedgerError.
+    With `paths`, as in `retry_batch`, only the results of these documents are read. What isn't as
+    it should be raises nothing: see `Verified.is_whole`. `batcher verify --repair` has it restored.
+    Raises ManifestError and LedgerError, and BatcherError if a path fits nothing.
     """
     place = place_of(batch)
     with schema.reading(place.ledger) as connection:
-        return hold_against(connection, place.output, place.ledger)
+        return hold_against(connection, place.output, place.ledger, wanted=_wanted(paths))
 
 
 def export(

@@ -158,6 +158,9 @@ async def test_what_the_commands_do_can_be_called(
     assert (await aio.run(manifest, strict=True)).exit_code == 0
     assert (await aio.collect(out)).documents == (await aio.cancel(out)).documents == {"saved": 6}
     assert batcher.verify(manifest).is_whole and (await aio.verify(out)).saved == 6
+    assert batcher.verify(out, ["0/*"]).saved == (await aio.verify(out, "0/*")).saved == 3
+    with pytest.raises(batcher.BatcherError, match="nobody"):
+        batcher.verify(out, "nobody.txt")
     assert batcher.export(out, tmp_path / "x.jsonl").rows == 6
     assert (await aio.export(out, tmp_path / "x.csv", what="attempts")).rows == 7
     ended = [run.ended for run in await aio.run_history(out)]

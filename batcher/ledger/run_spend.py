@@ -11,7 +11,9 @@ import sqlite3
 from typing import Final
 
 from batcher.core.budget import Spend, Surprise
+from batcher.core.lifecycle import IN_FLIGHT, OUT, State
 from batcher.core.reservations import Fear, Lessons, Reservation
+from batcher.ledger.queries.fragments import listed
 
 LATEST: Final = 10_000  # how many bills of earlier runs are learned from
 _SAID: Final = "({row}.pages IS NOT NULL OR {row}.credits IS NOT NULL)"
@@ -37,6 +39,11 @@ _CLAIMS: Final = (
 # What is kept for later steps, by the number of their document; the table `purse` has the sums.
 _KEPT: Final = ("pages", "credits", "most_pages", "most_credits")
 _KEPT_WHILE: Final = "('following', 'queued', 'uploaded')"
+_OUT: Final = listed(OUT)
+# a step whose job brings a result, or has brought one, is followed by the later ones …
+_FOLLOWED: Final = listed(OUT | {State.SAVED})
+# … and these will be so before long, or will never be
+_SOON: Final = listed(IN_FLIGHT | {State.SENDING, State.SAVED})
 _SORT: Final = "{row}.step || ' ' || substr({row}.content, instr({row}.content, '.') + 1)"
 _PAGES: Final = "max(1, coalesce({row}.pages, 1))"
 _CREDITS: Final = "coalesce({row}.credits, {row}.cost)"
@@ -111,6 +118,11 @@ def _triggers(last: int) -> dict[str, str]:
         "free": f"DELETE ON temp.kept BEGIN UPDATE purse SET {_keep('-', 'OLD')}; END",
         "sent_or_over": f"UPDATE OF state ON main.documents WHEN NEW.state NOT IN {_KEPT_WHILE}"
         " BEGIN DELETE FROM kept WHERE document = NEW.id; END",
+        # else documents that are all to be sent again would wait for one another
+        "not_followed": f"UPDATE OF state ON main.documents WHEN OLD.state IN ({_OUT})"
+        f" AND NEW.state NOT IN ({_FOLLOWED}) AND EXISTS (SELECT 1 FROM kept)"
+        " BEGIN DELETE FROM kept WHERE document IN"
+        " (SELECT id FROM documents WHERE upstream = NEW.id); END",
     }
 
 
@@ -156,7 +168,7 @@ def put_in(
 
 
 def keep(connection: sqlite3.Connection, document: int, fear: Fear) -> None:
-    """Keep room for a later step until its document is sent, or can't be any more."""
+    """Keep room for a later step until its document is sent, or the one before it isn't out."""
     connection.execute(
         "INSERT INTO temp.kept VALUES (?, ?, ?, ?, ?)",
         (document, fear.pages, fear.credits, fear.most_pages, fear.most_credits),
@@ -170,8 +182,17 @@ def free(connection: sqlite3.Connection, document: int) -> bool:
 
 
 def keeps_room(connection: sqlite3.Connection) -> bool:
-    """Return whether room is kept for some later step, which may turn out cheaper."""
-    return connection.execute("SELECT 1 FROM temp.kept LIMIT 1").fetchone() is not None
+    """Return whether room is kept for some later step that is sent before long.
+
+    It may turn out cheaper. Nothing waits for steps whose first one isn't found yet: their room
+    stays reserved.
+    """
+    row = connection.execute(
+        "SELECT 1 FROM temp.kept k JOIN documents d ON d.id = k.document"
+        " LEFT JOIN documents u ON u.id = d.upstream"
+        f" WHERE d.state <> 'following' OR u.state IN ({_SOON}) LIMIT 1"
+    ).fetchone()
+    return row is not None
 
 
 def awaited(connection: sqlite3.Connection, sort: str | None = None) -> int | None:

@@ -24,7 +24,7 @@ from batcher.core import events, sending
 from batcher.core.account import Account
 from batcher.core.chain import merged
 from batcher.core.concurrency_limit import ConcurrencyLimit
-from batcher.core.lifecycle import TO_SUBMIT, State
+from batcher.core.lifecycle import OUT, TO_SUBMIT, State
 from batcher.core.reasons import unnamed
 from batcher.core.reservations import LaterStep, Reservation
 from batcher.core.retry_policy import Policy
@@ -68,6 +68,8 @@ from batcher.stages.input_resolver import (
 )
 
 IDLE = 15.0  # seconds between two checks for due documents when nothing changes
+# the steps after such a document are still to come
+_FOLLOWED = OUT | {State.SAVED}
 _NOT_ACCEPTED = (events.RefusedForNow, events.Rejected, events.UploadLapsed)
 Call = Callable[[], Awaitable[str]]
 
@@ -168,12 +170,14 @@ class Submitter:
 
     def _hear(self, change: Transition) -> None:
         document = change.event.document
-        if document not in self._kept:
-            return
-        if change.after in TO_SUBMIT:
-            self._released.add(document)
-        elif change.after is not State.FOLLOWING:
-            self._forget_room(document)
+        if document in self._kept:
+            if change.after in TO_SUBMIT:
+                self._released.add(document)
+            elif change.after is not State.FOLLOWING:
+                self._forget_room(document)
+        elif self._kept and change.before in OUT and change.after not in _FOLLOWED:
+            for step in [step for step, before in self._kept.items() if before == document]:
+                self._forget_room(step)
 
     def _forget_room(self, document: int) -> None:
         del self._kept[document]

@@ -1,6 +1,7 @@
 """The budget as the ledger keeps it: in the transaction that spends."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from batcher.core import events as e
 from batcher.core.budget import Budget
 from batcher.core.lifecycle import Impossible, State
-from batcher.core.reservations import Reservation
+from batcher.core.reservations import LaterStep, Reservation
 from batcher.errors import BudgetSpent
+from batcher.ledger import run_spend
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger, open_ledger
 from batcher.manifest.model import Limits
@@ -30,6 +32,11 @@ async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
 async def send(ledger: Ledger, document: int, cost: float = 1.0) -> None:
     sending = e.Sending(document, f"n{document}", "local", "local", cost)
     await ledger.record(e.Uploaded(document, f"reducto://{document}"), sending)
+
+
+async def later_credits(ledger: Ledger) -> float:
+    """What is kept for later steps."""
+    return float(await ledger._writer.do(lambda c: run_spend.spend(c).later_credits))
 
 
 def budget(**limits: float) -> Budget:
@@ -236,3 +243,40 @@ async def test_the_cost_on_record_is_what_was_expected(typed: Ledger) -> None:
     await claimed(typed, 2, WORD)
     (cost,) = typed.reader.execute("SELECT cost FROM attempts WHERE document = 2").fetchone()
     assert 4 <= cost <= 9
+
+
+@pytest.mark.parametrize(
+    ("ending", "is_kept"),
+    [
+        (e.Saved(1, "1.json", "hash", 1), True),
+        (e.RefusedForNow(1, "busy", NOW), False),
+        (e.JobToRepeat(1, "TIMEOUT", NOW), False),
+        (e.JobFailed(1, "no", "document"), False),
+        (e.Expired(1, "too late"), False),
+        (e.Held(1, "perhaps paid"), False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, e.Event) else f"kept={value}",
+)
+async def test_room_is_kept_for_later_steps_as_long_as_the_first_one_may_be_followed(
+    ending: e.Event, is_kept: bool, tmp_path: Path
+) -> None:
+    """Documents that all have to be sent again would else wait for one another for ever."""
+    ledger = open_ledger(tmp_path / "chain.db", batch="b", clock=lambda: NOW)
+    first = Version("a", "/in", "parse", "s", "hash a", 10, 1, 1, "a.json")
+    later = replace(first, job="extract", step="t", output="a.extract.json", upstream="parse")
+    await ledger.admit([first, later])
+    await ledger.keep_to(budget(max_credits=5))
+    cost = Reservation(sort="", cost=1.0, page=1.0, dense=1.0, trusted=True)
+    claim = replace(cost, later=(LaterStep(2, replace(cost, cost=2.0, page=2.0, dense=2.0)),))
+    sending = e.Sending(1, "n1", "local", "local", 1.0)
+    await ledger.record(e.Uploaded(1, "reducto://1"), sending, claim=claim)
+    assert await later_credits(ledger) == 2.0
+    if isinstance(ending, e.Held):
+        await ledger.record(e.ReplyLost(1, "lost"))
+    elif not isinstance(ending, e.RefusedForNow):
+        await ledger.record(e.Accepted(1, "job-1", NOW + 1))
+    if isinstance(ending, e.Saved):
+        await ledger.record(e.Ended(1, 1, 1.0))
+    await ledger.record(ending)
+    assert await later_credits(ledger) == (2.0 if is_kept else 0.0)
+    ledger.close()

@@ -23,9 +23,17 @@ class Deadlock(AssertionError):
     """Nothing is ready and no timer is set: whoever waits would wait for ever."""
 
 
+class Spinning(AssertionError):
+    """Something is always ready though no time passes: outside it would take a whole processor."""
+
+
+AT_ONCE = 200_000  # turns of the loop at one moment; a run of all tests stays far below
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, start: float = 1_800_000_000.0) -> None:
         self.now = start
+        self._turns = 0  # at this moment
         super().__init__(_NoWaiting())
         self._clock_resolution = 1e-6  # a float as large as a date is no finer
 
@@ -45,6 +53,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _run_once(self) -> None:
         if not self._ready:  # type: ignore[attr-defined]
             self._jump()
+        self._turns += 1
+        if self._turns > AT_ONCE:
+            raise Spinning(f"{AT_ONCE} turns without a moment passing")
         super()._run_once()  # type: ignore[misc]
 
     def _jump(self) -> None:
@@ -54,7 +65,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             heapq.heappop(scheduled)._scheduled = False
         if not scheduled:
             raise Deadlock("nothing will ever happen again")
-        self.now = max(self.now, scheduled[0]._when)
+        if scheduled[0]._when > self.now:
+            self.now = scheduled[0]._when
+            self._turns = 0
 
 
 class _NoWaiting(selectors.SelectSelector):

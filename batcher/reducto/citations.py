@@ -41,11 +41,21 @@ def blocks_around(value: Any) -> list[Mapping[str, Any]]:
         return []
 
 
+def is_cited(value: Any) -> bool:
+    """Whether every value of a result has citations around it, be it none."""
+    try:
+        for _ in _around(value, 0):
+            pass
+    except _Bare:
+        return False
+    return True
+
+
 def blocks_beside(value: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
     """Yield the blocks cited in what stands in `citations` beside a result."""
     if depth > DEEPEST:
         return
-    if _is_citation(value):
+    if is_citation(value):
         yield from _blocks(value)
     elif isinstance(value, Mapping | list):
         for inner in value.values() if isinstance(value, Mapping) else value:
@@ -55,7 +65,7 @@ def blocks_beside(value: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
 def _around(value: Any, depth: int) -> Iterator[Mapping[str, Any]]:
     if depth > DEEPEST or not isinstance(value, Mapping | list):
         raise _Bare
-    if isinstance(value, Mapping) and _is_leaf(value):
+    if isinstance(value, Mapping) and is_leaf(value):
         for citation in value["citations"]:
             yield from _blocks(citation)
         return
@@ -63,16 +73,17 @@ def _around(value: Any, depth: int) -> Iterator[Mapping[str, Any]]:
         yield from _around(inner, depth + 1)
 
 
-def _is_leaf(value: Mapping[str, Any]) -> bool:
+def is_leaf(value: Mapping[str, Any]) -> bool:
     """Whether the object is a value with its citations.
 
     A schema may use these names too, but then they hold leaves in turn, and no citations.
     """
     said = value.get("citations")
-    return value.keys() >= LEAF and isinstance(said, list) and all(map(_is_citation, said))
+    return value.keys() >= LEAF and isinstance(said, list) and all(map(is_citation, said))
 
 
-def _is_citation(value: Any) -> bool:
+def is_citation(value: Any) -> bool:
+    """Whether this says from where a value was read."""
     if not isinstance(value, Mapping):
         return False
     box = value.get("bbox")

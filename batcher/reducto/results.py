@@ -8,7 +8,7 @@ left out, and described in `left_out`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Final, TypeVar
 
@@ -56,6 +56,8 @@ class Block(msgspec.Struct):
     extra: Any = None
     merged_tables: Any = None
     chart_data: Any = None
+    confidence: Any = None
+    granular_confidence: Any = None
 
     @property
     def page(self) -> int | None:
@@ -116,6 +118,8 @@ class _Top(msgspec.Struct):
     pdf_url: Any = None
     result: msgspec.Raw = msgspec.Raw(b"null")
     citations: msgspec.Raw = msgspec.Raw(b"null")
+    split_name: Any = None
+    partition: Any = None
 
 
 class _Chunks(msgspec.Struct):
@@ -154,6 +158,8 @@ class Result:
     pdf_url: str | None = None
     # of an extract that has citations beside its result
     citations: msgspec.Raw = field(default_factory=msgspec.Raw)
+    # of one within a pipeline: the section of a split, and the partition, that it was made of
+    section: tuple[str, ...] = ()
 
 
 def read_result(body: Buffer, left_out: list[str] | None = None) -> Result:
@@ -168,7 +174,8 @@ def read_result(body: Buffer, left_out: list[str] | None = None) -> Result:
     job_id, pdf_url = (
         value if isinstance(value, str) else None for value in (top.job_id, top.pdf_url)
     )
-    return Result(kind, job_id, top.result, left_out, pdf_url or None, top.citations)
+    section = tuple(one for one in (top.split_name, top.partition) if isinstance(one, str))
+    return Result(kind, job_id, top.result, left_out, pdf_url or None, top.citations, section)
 
 
 def chunks_of(result: Result, depth: int = 0) -> Iterator[Chunk]:
@@ -203,7 +210,7 @@ def records_of(result: Result, depth: int = 0) -> Iterator[Record]:
         return
     if result.kind == "parse":
         return
-    value = _value(result)
+    value = value_of(result)
     if result.kind in EXTRACTS:
         yield from (
             _shallow(one, result)
@@ -214,6 +221,20 @@ def records_of(result: Result, depth: int = 0) -> Iterator[Record]:
         yield from _sections(value)
     else:
         yield from (_shallow(one, result) for one in _objects(value))
+
+
+def extracts_of(result: Result, depth: int = 0) -> Iterator[Result]:
+    """Yield the result if it is of an extract, or else the extracts within a pipeline's result."""
+    if result.kind == "pipeline":
+        for part in _parts(result, depth).extract:
+            yield from extracts_of(part, depth + 1)
+    elif result.kind in EXTRACTS:
+        yield result
+
+
+def citations_beside(result: Result) -> Any:
+    """Return the citations of an extract that stand beside its values; None if there are none."""
+    return _decodable(result.citations)
 
 
 def images_of(result: Result, *, cited: bool = False) -> Iterator[str]:
@@ -268,7 +289,7 @@ def _images_cited(result: Result, *, around: bool, depth: int = 0) -> Iterator[s
         return
     if result.kind not in EXTRACTS:
         return
-    beside = citations.blocks_beside(_decodable(result.citations))
+    beside = citations.blocks_beside(citations_beside(result))
     for block in map(
         _block, chain(beside, citations.blocks_around(_decodable(result.inner)) if around else ())
     ):
@@ -353,7 +374,7 @@ def _unwrapped(result: Result) -> Result:
     if result.kind or bytes(memoryview(result.inner)[:1]) != b"{":
         return result
     inside = read_result(bytes(result.inner))
-    return inside if inside.kind else result
+    return replace(inside, section=result.section) if inside.kind else result
 
 
 def _decoded(decoder: msgspec.json.Decoder[T], raw: Buffer | msgspec.Raw) -> T:
@@ -367,7 +388,8 @@ def _decoded(decoder: msgspec.json.Decoder[T], raw: Buffer | msgspec.Raw) -> T:
     return decoder.decode(fixed)
 
 
-def _value(result: Result) -> Any:
+def value_of(result: Result) -> Any:
+    """Return what stands in the result's `result`, decoded; None if it can't be read."""
     try:
         return _decoded(_ANY, result.inner)
     except MISFITS as error:

@@ -76,11 +76,11 @@ def _event(row: dict[str, Any]) -> str:
     moment = datetime.fromtimestamp(row["at"])
     return (
         f"  {moment:%Y-%m-%d %H:%M:%S}  {row['event']:<15} {row['state']:<10}  "
-        f"{_detail(row['detail'])}"
+        f"{detail_words(row['detail'])}"
     ).rstrip()
 
 
-def _detail(text: str | None) -> str:
+def detail_words(text: str | None) -> str:
     """Return what an event says besides the state.
 
     That is a word or two for each value if the detail is a JSON object, or else the detail as it

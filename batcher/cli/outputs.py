@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from batcher.batches import access_of, place_of
+from batcher.batches import Place, access_of, place_of
 from batcher.cli.arguments import PATH, WHAT, reading
-from batcher.cli.group import main
+from batcher.cli.group import main, tell_trouble
 from batcher.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from batcher.views.sample_view import Checked
 
 
 @main.command(short_help="Write results, documents, attempts or costs as one file.")
@@ -92,7 +98,28 @@ def report(what: Path, output: Path) -> None:
 
     place = place_of(what)
     with reading(place) as connection:
-        html = report_page(statistics(connection), made_at=time.time(), what=what)
+        html = report_page(
+            statistics(connection),
+            made_at=time.time(),
+            what=what,
+            checked=_checked(connection, place),
+        )
     with unfinished(output, access_of(what)) as part:
         part.write_text(html, "utf-8")
     click.echo(f"wrote {output}", err=True)
+
+
+def _checked(connection: sqlite3.Connection, place: Place) -> Checked | None:
+    """Return the sample that somebody has judged; one that can't be read is told and left out."""
+    from batcher.errors import BatcherError
+    from batcher.maintenance.sample_file import read_sample, replaced_since
+    from batcher.views.sample_view import Checked
+
+    try:
+        sample = read_sample(place.ledger)
+    except BatcherError as error:
+        tell_trouble(f"the report leaves the checked sample out: {error}")
+        return None
+    if sample is None or not sample.marked:
+        return None
+    return Checked(sample, replaced_since(connection, sample))

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     COPIES = "old ledger copies"
     SERVICE = "service data"
     REHEARSAL = "rehearsal"
+    SAMPLE = "checked sample"
     OTHER = "other"
 
 
@@ -89,6 +90,8 @@ def kind_of(path: Path, ledger: Path) -> Kind:
         return Kind.COPIES
     if re.fullmatch(rf"{stem}\.(v\d+\.db\.part|rebuilding\.db(-wal|-shm)?)", name):
         return Kind.PARTS
+    if re.fullmatch(rf"{stem}(\.\d{{8}}-\d{{6}})?\.sample\.json(\.part)?", name):
+        return Kind.SAMPLE
     if re.fullmatch(rf"{whole}(-wal|-shm|\.lock)?", name) or _SUMMARY.fullmatch(name):
         return Kind.LEDGER
     return Kind.OTHER

@@ -22,17 +22,27 @@ from batcher.ledger.statistics import QUANTILES, Count, RunRow, Slow, Statistics
 from batcher.views.failures import advice_for, spent_words
 from batcher.views.page import page
 from batcher.views.plots import Bar, figure, table
+from batcher.views.sample_view import Checked, checked_section
 from batcher.views.status import plain
 
 SHOWN: Final = 12  # rows of a table; the rest is summed up in one more
 
 
-def report_page(found: Statistics, *, made_at: float, what: Path = Path("OUT")) -> str:
+def report_page(
+    found: Statistics,
+    *,
+    made_at: float,
+    what: Path = Path("OUT"),
+    checked: Checked | None = None,
+) -> str:
     """Return the page as HTML; `made_at` is a Unix time.
 
-    `what` is how commands that the page names call the batch.
+    `what` is how commands that the page names call the batch. `checked` is the sample of results
+    that somebody has judged, if there is one.
     """
     sections = report_sections(found, what)
+    if checked is not None:
+        sections.insert(1, _section("Checked by a sample", checked_section(checked)))
     moment = f"{datetime.fromtimestamp(made_at):%Y-%m-%d %H:%M}"
     return page(
         title=f"{plain(found.batch)}: a report",

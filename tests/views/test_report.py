@@ -15,9 +15,12 @@ from pathlib import Path
 import pytest
 from ledgers import ODD, make_ledger
 
+from batcher.core.sample import Mark
 from batcher.ledger.connection import reader
 from batcher.ledger.statistics import Statistics, statistics
+from batcher.maintenance.sample_file import Sample, SampledDocument, SampleGroup
 from batcher.views.report import report_page
+from batcher.views.sample_view import Checked
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -31,6 +34,22 @@ def found(path: Path) -> Statistics:
 
 def page(path: Path) -> str:
     return report_page(found(path), made_at=1_790_300_000.0)
+
+
+def test_a_checked_sample_is_in_the_report(tmp_path: Path) -> None:
+    """The rate of errors with its interval, and how it was found; nothing without a sample."""
+    path = make_ledger(tmp_path / "ledger.db", 10)
+    documents = [
+        SampledDocument(n, f"{n}.pdf", "parse", "x", 0, Mark.WRONG if n == 1 else Mark.RIGHT)
+        for n in range(1, 11)
+    ]
+    groups = [SampleGroup("<b>pdf", 1.0)]
+    sample = Sample("parse", 1.0, 5_000, 500, ["type"], groups, documents)
+    html = report_page(found(path), made_at=0.0, checked=Checked(sample, frozenset({10})))
+    assert "About 11% of the results are wrong; with 95% confidence between 2.0% and 43%" in html
+    assert "10 documents drawn from 5,000 results" in html
+    assert "&lt;b&gt;pdf" in html and "<b>pdf" not in html
+    assert "Checked by a sample" not in page(path)
 
 
 class Outline(HTMLParser):

@@ -6,13 +6,10 @@ even in the middle of a document, so no worker outlives its service. It has no k
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import importlib
 import os
 import queue
-import resource
-import signal
 import sys
 import threading
 import time
@@ -26,17 +23,16 @@ from batcher.reducto.api_types import ErrorName
 from batcher.service.handlers import perform
 from batcher.service.parsing.pages import DocumentProblem
 from batcher.service.parsing.scans.ocr import CORES
+from batcher.service.process_limits import (
+    MEMORY,
+    limit_cpu,
+    limit_resources,
+    silence_libraries,
+)
 from batcher.service.rendering import store
 from batcher.service.task_context import Ask, Desk, is_of_the_machine
 from batcher.service.tasks import Question, Reply, Report, Task
 
-# Bytes of address space. OCR of a page as large as A2 takes 1.4 GB of it.
-MEMORY: Final = 2 << 30
-# Bytes that libraries reserve for the threads they start for each core, and hardly use.
-MEMORY_OF_A_CORE: Final = 32 << 20
-# Bytes of the largest file that a worker may write.
-FILE_SIZE: Final = 2 << 30
-OPEN_FILES: Final = 256
 LONGEST_MESSAGE: Final = 2000  # characters
 
 
@@ -46,8 +42,8 @@ def main(parser: str) -> None:
     `parser` is the name of a module with `parse` and `DocumentProblem`.
     """
     os.umask(0o077)  # results are readable by their owner only
-    out = _silence_libraries()
-    _limit_resources()
+    out = silence_libraries()
+    limit_resources()
     module = importlib.import_module(parser)
     tasks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
@@ -72,7 +68,7 @@ def _perform(task: Task, module: ModuleType, out: BinaryIO, ask: Ask) -> Report:
     Every fault of a document is a report; the service notices a process that dies.
     """
     began = time.monotonic()
-    _limit_cpu(task.seconds)
+    limit_cpu(task.seconds)
     try:
         work = perform(Desk(task, module, ask))
         _send(out, Report(stage="Completing"))
@@ -134,21 +130,6 @@ def _lost_input() -> Report:
     )
 
 
-def _silence_libraries() -> BinaryIO:
-    """Return our own copy of stdout, and redirect stdout and stderr to nowhere.
-
-    Libraries print messages ("Empty page!!") that would spoil the user's terminal. Tracebacks of
-    our own bugs still reach stderr.
-    """
-    out = os.fdopen(os.dup(1), "wb", buffering=0)
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
-    return out
-
-
 def _send(out: BinaryIO, report: Report) -> None:
     """Write a report; its message may quote the document, including lone surrogates."""
     message = report.message.encode(errors="replace").decode()[:LONGEST_MESSAGE]
@@ -159,34 +140,6 @@ def _listen(tasks: queue.SimpleQueue[bytes]) -> None:
     for line in sys.stdin.buffer:
         tasks.put(line)
     os._exit(0)
-
-
-def _limit_resources() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the service handles Ctrl-C
-    for what, limit in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_AS, MEMORY + MEMORY_OF_A_CORE * (os.cpu_count() or 1)),
-        (resource.RLIMIT_FSIZE, FILE_SIZE),
-        (resource.RLIMIT_NOFILE, OPEN_FILES),
-    ):
-        _limit(what, limit)
-
-
-def _limit_cpu(seconds: int) -> None:
-    """Limit the processor time of this task.
-
-    The system counts from the start of the process, which has read other documents.
-    """
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    _limit(resource.RLIMIT_CPU, int(usage.ru_utime + usage.ru_stime) + seconds + 1)
-
-
-def _limit(what: int, limit: int) -> None:
-    _, hard = resource.getrlimit(what)
-    with contextlib.suppress(ValueError, OSError):  # macOS refuses some limits
-        resource.setrlimit(
-            what, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard)
-        )
 
 
 if __name__ == "__main__":

@@ -52,22 +52,22 @@ def picture_of(image: Any, number: int) -> bytes:
 
     Raises DocumentProblem if it is too large, or one of `BROKEN`.
     """
-    return _png(_frame(image, number))
+    return _png(frame_at(image, number))
 
 
 def picture_for_ocr(image: Any, number: int) -> bytes:
     """Return a frame in shades of grey as PNG, enlarged if it is small; see `picture_of`."""
     from PIL import Image
 
-    frame = _frame(image, number).convert("L")
+    frame = frame_at(image, number).convert("L")
     if max(frame.size) < SMALL:
         double = (frame.width * 2, frame.height * 2)
         frame = frame.resize(double, Image.Resampling.BICUBIC)
     return _png(frame)
 
 
-def _frame(image: Any, number: int) -> Any:
-    """Return the frame in mode L or RGB."""
+def frame_at(image: Any, number: int) -> Any:
+    """Return the frame in mode L or RGB, upright; raises as `picture_of` does."""
     from PIL import ImageOps
 
     image.seek(number - 1)

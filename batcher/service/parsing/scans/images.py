@@ -15,7 +15,13 @@ from typing import Any, Final
 from batcher.reducto.api_types import ErrorName
 from batcher.service.parsing.pages import DocumentProblem, Page, PageBlock, corrupt, unsupported
 from batcher.service.parsing.pdf.document import PICTURED, WORDED, with_running_lines
-from batcher.service.parsing.scans.frames import BROKEN, check_size, picture_for_ocr, picture_of
+from batcher.service.parsing.scans.frames import (
+    BROKEN,
+    check_size,
+    frame_at,
+    picture_for_ocr,
+    picture_of,
+)
 from batcher.service.parsing.scans.ocr import NO_ENGINE, Recognised, has_engine, recognised
 from batcher.service.parsing.scans.paragraphs import blocks_of, lines_of, words_of
 from batcher.service.parsing.selection import selected
@@ -45,6 +51,18 @@ def read_image(path: Path, options: Mapping[str, Any]) -> list[Page]:
             pages = [_with_picture(page, image, wanted) for page in pages]
         pages[0] = replace(pages[0], unread=(*_left_out(image), *pages[0].unread))
     return with_running_lines(pages)
+
+
+def frame_of(path: Path, number: int) -> tuple[Any, int]:
+    """Return a frame, from 1, as a picture of Pillow's in mode L or RGB, and how many there are.
+
+    Raises DocumentProblem if there is no such frame, or the image can't be read.
+    """
+    with _opened(path) as image:
+        count = _pages_in(image)
+        if not 1 <= number <= count:
+            raise DocumentProblem(ErrorName.INVALID_CONFIG, f"it has no page {number}", 422)
+        return frame_at(image, number), count
 
 
 def _read(image: Any, wanted: list[int]) -> dict[int, Recognised]:

@@ -19,20 +19,22 @@ ORDER = (
 ).split()
 INSIDE = {
     "reducto": "api_types public_addresses request_schema error_rules job rate_card page_selection"
-    " option_shapes option_meanings option_checks citations results result_links links_within"
+    " option_shapes option_meanings option_checks citations results result_content result_links"
+    " links_within"
     " webhook_signature address_lists inputs responses calls client fake_client",
     "ledger": "filesystem lock connection queries.rows queries.fragments queries.notes"
     " queries.failed_documents"
     " queries.sending queries.tracking queries.sharing queries.audit queries.repair"
     " queries.reporting queries.run_history queries.run_activity queries.storage"
-    " queries.cancelling schema sqlite_tools migrations"
+    " queries.cancelling queries.document_list queries.sampling queries.source_place"
+    " schema sqlite_tools migrations"
     " claim journal integrity run_spend event_writes intake writer ledger remembered"
     " named derived_outputs statistics history reader",
     "runs": "preflight callback metrics notifications wiring end_of_run kinds cancelling running"
     " plan checks document_cache one_document",
     "results": "document frames reader",
     "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal demo"
-    " storage prune",
+    " storage prune sample_file",
 }
 IMPURE = {
     "asyncio",
@@ -55,7 +57,7 @@ IMPURE_MODULES: Final = {
     "manifest": {"loading", "certificates"},
     "common": {"group_writer", "missing_paths", "private_files", "signals", "text_files"},
 }
-GIVEN_A_RANDOM: Final = {"core.retry_policy", "core.inflight"}
+GIVEN_A_RANDOM: Final = {"core.retry_policy", "core.inflight", "core.sample"}
 CLOCKS: Final = re.compile(r"\b(?:datetime\.now|date\.today|time\.time|time\.monotonic)\b")
 HOMES = {
     "aiohttp": {

@@ -17,14 +17,15 @@ from batcher.doorkeeper import Doorkeeper
 from batcher.errors import BatcherError
 from batcher.web.access import Access, add_headers, guard
 from batcher.web.catalogue import Catalogue
-from batcher.web.pages import batches, overview, report
+from batcher.web.pages import batches, document, documents, overview, report, sample
 from batcher.web.site import Site
 from batcher.web.templating import STATIC
 
 # In the order of their tabs.
-PAGES: Final[Sequence[ModuleType]] = (batches, overview, report)
+PAGES: Final[Sequence[ModuleType]] = (batches, overview, documents, document, sample, report)
 LARGEST: Final = 16_384  # bytes of a request's body: a mark of the sample, with a note
 A_YEAR: Final = "public, max-age=31536000, immutable"  # a new version has another address
+ASK_AGAIN: Final = "no-cache"  # for a script that another one names, without a version
 
 _LOG = logging.getLogger(__name__)
 
@@ -101,7 +102,9 @@ def _static(site: Site) -> Handler:
             body=found.body,
             content_type=found.content_type,
             charset="utf-8",
-            headers={"Cache-Control": A_YEAR},
+            headers={
+                "Cache-Control": A_YEAR if request.query_string == found.version else ASK_AGAIN
+            },
         )
 
     return show

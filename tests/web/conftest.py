@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from papers import papers_manifest, write_papers
 from web_client import Client, client_of
 
+from batcher import run_batch
 from batcher.web.server import Address, showing
 
 if TYPE_CHECKING:
@@ -77,3 +81,24 @@ async def page(browser: Browser, address: Address) -> AsyncIterator[Page]:
     yield page
     await context.close()
     assert troubles == []
+
+
+@pytest.fixture(scope="session")
+def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A batch that has really been run: four documents parsed, and fields extracted from each.
+
+    Its folder holds `in` and `results/papers`. Tests that change something take a copy.
+    """
+    root = tmp_path_factory.mktemp("papers")
+    write_papers(root / "in")
+    with ThreadPoolExecutor(1) as thread:  # in this one, an event loop may be running
+        thread.submit(asyncio.run, run_batch(papers_manifest(root))).result()
+    return root
+
+
+@pytest.fixture
+def papers_copied(papers: Path, folder: Path) -> Path:
+    """The results of `papers` in the folder that is shown; the sources are the same."""
+    there = folder / "papers"
+    shutil.copytree(papers / "results" / "papers", there)
+    return there

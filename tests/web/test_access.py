@@ -99,7 +99,7 @@ async def test_every_answer_forbids_what_no_page_needs(
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
     assert policy["img-src"] == "'self' data:"
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Referrer-Policy"] == "same-origin"
 
 
 async def test_no_page_has_a_script_or_style_of_its_own(shown: Client, batch: Path) -> None:

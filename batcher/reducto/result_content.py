@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -35,6 +36,7 @@ BLOCKS_AT_MOST: Final = 400  # of one page
 TEXT_AT_MOST: Final = 20_000  # characters of a block, a value or a citation
 PAGE_TEXT_AT_MOST: Final = 200_000  # characters of all blocks of a page
 FIELDS_AT_MOST: Final = 1_000
+PAGES_AT_MOST: Final = 100  # of one section
 CITATIONS_AT_MOST: Final = 20  # of one field
 DEEPEST: Final = 40  # levels of a value; what is nested more deeply is shown as JSON
 # How far a box may stick out of its page; spreadsheets count rows and columns instead.
@@ -107,11 +109,11 @@ class ShownField:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the document that a split found."""
+    """A part of the document that a split found, with its first pages."""
 
     name: str
     partition: str | None
-    pages: str
+    pages: tuple[int, ...]
     confidence: str | None
 
 
@@ -394,13 +396,14 @@ def _sections(result: Result) -> Iterator[Section]:
             )
 
 
-def _pages(said: Any) -> str:
-    """Return the pages of a section in words; a deep split gives a reason for each of them."""
+def _pages(said: Any) -> tuple[int, ...]:
+    """Return the pages of a section; a deep split gives a reason for each of them."""
     try:
         found = msgspec.json.decode(said) if isinstance(said, str) else said
     except msgspec.MsgspecError:
-        return str(said)
+        return ()
     if not isinstance(found, list):
-        return ""
+        return ()
     numbers = (one.get("page_number") if isinstance(one, dict) else one for one in found)
-    return ", ".join(str(number) for number in numbers if isinstance(number, int))
+    pages = (number for number in numbers if isinstance(number, int))
+    return tuple(islice(pages, PAGES_AT_MOST))

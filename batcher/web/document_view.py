@@ -190,6 +190,7 @@ def _pages(content: Content | None, preview: Preview | None) -> list[int]:
     pages = set(range(1, preview.pages + 1)) if preview is not None else set[int]()
     if content is not None:
         pages |= {*content.page_numbers, *pages_cited(content)}
+        pages |= {page for one in content.sections for page in one.pages}
     return sorted(pages)
 
 

@@ -198,9 +198,9 @@ def test_a_split_shows_its_sections_also_where_each_page_has_a_reason() -> None:
     ]
     found = content({"response_type": "split", "result": {"splits": splits}})
     assert [(s.name, s.partition, s.pages, s.confidence) for s in found.sections] == [
-        ("Report", None, "1, 2", "high"),
-        ("Report", "2026", "2", "low"),
-        ("Annex", None, "4", None),
+        ("Report", None, (1, 2), "high"),
+        ("Report", "2026", (2,), "low"),
+        ("Annex", None, (4,), None),
     ]
 
 

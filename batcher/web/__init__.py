@@ -1,6 +1,7 @@
 """Pages that show batches in a browser: live while a run goes on, and what came out of it.
 
-It reads ledgers and results, and changes nothing. Nothing below knows this room.
+It reads ledgers, results and sources, and changes nothing but the marks of a sample. Nothing
+below knows this room.
 
     access      who may ask: token, Host, Origin, methods; the headers of every answer
     catalogue   the batches below the folders that were given, each under an opaque id
@@ -8,6 +9,12 @@ It reads ledgers and results, and changes nothing. Nothing below knows this room
     live        watches ledgers for those who follow them, at most once a second
     server      listens, and says under which address
     pages/      one module for each page
+
+    document_filter  the filter of the documents as it stands in an address
+    document_view    what the page of a document shows; overlay draws boxes beside texts
+    source_file      the file a document was made of, if its bytes are those on record
+    previews         its pages as pictures or text, made by a process with limits
+    drawing          draws the sample that a person checks
 
 To add a page, write a module in `pages/` with `routes(site)`, name it in `PAGES` of `app`, and
 put its template into `templates/` and its script, if any, into `static/`:

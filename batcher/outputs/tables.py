@@ -22,11 +22,14 @@ _CELL_END: Final = re.compile(r"(?<!\\)\|")
 _RULE: Final = re.compile(r"\s*:?-+:?\s*")
 
 
-def cells_of(content: str) -> Rows:
-    """Return the rows of the table, each with the text of its cells; all have the same length."""
+def cells_of(content: str, *, most: int = _MOST_CELLS) -> Rows:
+    """Return the rows of the table, each with the text of its cells; all have the same length.
+
+    There are none if cells that span several places would fill more than `most` of them.
+    """
     text = content.strip()
     if _HTML.search(text):
-        rows = _of_html(text)
+        rows = _of_html(text, most)
     elif text.startswith(("[", "{")):
         rows = _of_json(text)
     elif "|" in text.partition("\n")[0]:
@@ -76,17 +79,16 @@ class _Reader(HTMLParser):
             self.rows[-1][-1].text += data
 
 
-def _of_html(text: str) -> Rows:
+def _of_html(text: str, most: int) -> Rows:
     reader = _Reader()
     reader.feed(text)
     reader.close()
-    return _laid_out([row for row in reader.rows if row])
+    return _laid_out([row for row in reader.rows if row], most)
 
 
-def _laid_out(rows: list[list[_Cell]]) -> Rows:
-    """Put each cell into every place that it spans."""
+def _laid_out(rows: list[list[_Cell]], left: int) -> Rows:
+    """Put each cell into every place that it spans, of which there are `left` at most."""
     grid: list[dict[int, str]] = [{} for _ in rows]
-    left = _MOST_CELLS
     for number, row in enumerate(rows):
         column = 0
         for cell in row:

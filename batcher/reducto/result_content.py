@@ -34,10 +34,10 @@ from batcher.reducto.results import Block as RawBlock
 
 BLOCKS_AT_MOST: Final = 400  # of one page
 TEXT_AT_MOST: Final = 20_000  # characters of a block, a value or a citation
-PAGE_TEXT_AT_MOST: Final = 200_000  # characters of all blocks of a page
-FIELDS_AT_MOST: Final = 1_000
+PAGE_TEXT_AT_MOST: Final = 120_000  # characters of all blocks of a page
+FIELDS_AT_MOST: Final = 500
 PAGES_AT_MOST: Final = 100  # of one section
-CITATIONS_AT_MOST: Final = 20  # of one field
+CITATIONS_AT_MOST: Final = 5  # of one field
 DEEPEST: Final = 40  # levels of a value; what is nested more deeply is shown as JSON
 # How far a box may stick out of its page; spreadsheets count rows and columns instead.
 SLACK: Final = 0.02

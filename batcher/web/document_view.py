@@ -37,7 +37,8 @@ VIEWS: Final[Mapping[str, str]] = {
     "history": "History",
 }
 READ_AT_MOST: Final = 64 << 20  # bytes of a result that is read for a page
-SHOWN_AT_MOST: Final = 300_000  # characters of Markdown or JSON
+SHOWN_AT_MOST: Final = 150_000  # characters of Markdown or JSON
+EVENTS_AT_MOST: Final = 300  # of one version
 SENT_AT_MOST: Final = 32 << 20  # bytes of a result that can be downloaded
 FINDING: Final = 2.0  # seconds for the next and the previous document
 PREVIEWS: Final = web.AppKey("previews", Previews)
@@ -115,21 +116,24 @@ async def shown_page(
 ) -> Shown:
     """Return a page of the document, by default the first of which the result says something."""
     content, missing = await site.run(lambda: _content(batch, record, page))
-    number = page
-    if content is not None and number is None:
-        cited = pages_cited(content)
-        number = content.page or (cited[0] if cited else None)
+    number = page if content is None or page else _first_page(content)
+    side = await site.run(lambda: Side() if content is None else side_of(content, number or 1))
     source = await site.run(lambda: _source(app, record))
     preview, problem = await _preview(app, source, number or 1)
     return Shown(
         page=number or (1 if preview and preview.pages else None),
         pages=_pages(content, preview),
-        side=Side() if content is None else side_of(content, number or 1),
+        side=side,
         content=content,
         missing=missing,
         preview=preview,
         source_problem=problem,
     )
+
+
+def _first_page(content: Content) -> int | None:
+    """Return the first page of which the result says something."""
+    return content.page or min(pages_cited(content), default=None)
 
 
 def _content(batch: Batch, record: Record, page: int | None) -> tuple[Content | None, str]:
@@ -252,13 +256,10 @@ def json_download(batch: Batch, record: Record) -> bytes | str:
 
 
 def history(versions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the versions with their events in words, for the template."""
-    return [
-        {
-            **version,
-            "told": [
-                {**event, "words": detail_words(event["detail"])} for event in version["events"]
-            ],
-        }
-        for version in versions
-    ]
+    """Return the versions with their last events in words, for the template."""
+    return [{**version, "told": _told(version["events"])} for version in versions]
+
+
+def _told(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    last = events[-EVENTS_AT_MOST:]
+    return [{**event, "words": detail_words(event["detail"])} for event in last]

@@ -24,8 +24,11 @@ from batcher.views.status import plain
 
 ROWS_AT_MOST: Final = 200
 COLUMNS_AT_MOST: Final = 40
-CELLS_AT_MOST: Final = 4_000
+CELLS_AT_MOST: Final = 6_000  # of all tables of a page
 CITED: Final = "cited"
+# Places that the cells of one table may fill: a text as long as is shown has not as many cells, but
+# a cell may say that it spans a million places.
+PLACES_AT_MOST: Final = 20_000
 WHOLE_PAGE: Final = 0.98  # a box of this width and height tells nothing about the place
 # A class of the styles, and so a colour, for each type of block.
 TONES: Final[Mapping[str, str]] = {
@@ -63,6 +66,10 @@ class Cells:
     head: list[str]
     rows: list[list[str]]
     is_cut: bool
+
+    @property
+    def number(self) -> int:
+        return len(self.head) * (len(self.rows) + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +112,13 @@ class Side:
 def side_of(content: Content, page: int | None) -> Side:
     """Return both sides of a page of a document."""
     side = Side()
+    left = CELLS_AT_MOST
     for block in content.blocks:
         drawn = _drawn(f"b{block.number}", _tone(block.type), block.type, block.box)
         side.boxes += drawn
-        side.texts.append(_text(block, drawn[0].mark if drawn else ""))
+        text = _text(block, drawn[0].mark if drawn else "", left)
+        left -= text.cells.number if text.cells else 0
+        side.texts.append(text)
     places = _Places(page)
     side.values = [_value(one, places) for one in content.fields]
     side.boxes += places.boxes
@@ -140,8 +150,8 @@ def _drawn(mark: str, tone: str, words: str, box: Box | None) -> list[Drawn]:
     return [Drawn(mark, tone, words, *sides)]
 
 
-def _text(block: ShownBlock, mark: str) -> Text:
-    cells = _cells(block.text) if block.type == "Table" else None
+def _text(block: ShownBlock, mark: str, most: int) -> Text:
+    cells = _cells(block.text, most) if block.type == "Table" and most > 0 else None
     return Text(
         mark=mark,
         type=plain(block.type),
@@ -154,12 +164,13 @@ def _text(block: ShownBlock, mark: str) -> Text:
     )
 
 
-def _cells(text: str) -> Cells | None:
-    rows = cells_of(text)
+def _cells(text: str, most: int) -> Cells | None:
+    """Return the cells of a table, `most` of them; None if it is none, or makes itself huge."""
+    rows = cells_of(text, most=PLACES_AT_MOST)
     if not rows or not rows[0]:
         return None
     width = min(len(rows[0]), COLUMNS_AT_MOST)
-    height = min(len(rows), ROWS_AT_MOST, max(2, CELLS_AT_MOST // width))
+    height = min(len(rows), ROWS_AT_MOST, max(2, most // width))
     kept = [[shown(cell) for cell in row[:width]] for row in rows[:height]]
     return Cells(kept[0], kept[1:], is_cut=height < len(rows) or width < len(rows[0]))
 

@@ -112,14 +112,11 @@ def report(what: Path, output: Path) -> None:
 def _checked(connection: sqlite3.Connection, place: Place) -> Checked | None:
     """Return the sample that somebody has judged; one that can't be read is told and left out."""
     from batcher.errors import BatcherError
-    from batcher.maintenance.sample_file import read_sample, replaced_since
-    from batcher.views.sample_view import Checked
+    from batcher.views.sample_view import checked_sample
 
     try:
-        sample = read_sample(place.ledger)
+        checked = checked_sample(connection, place.ledger)
     except BatcherError as error:
         tell_trouble(f"the report leaves the checked sample out: {error}")
         return None
-    if sample is None or not sample.marked:
-        return None
-    return Checked(sample, replaced_since(connection, sample))
+    return checked if checked is not None and checked.sample.marked else None

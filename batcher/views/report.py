@@ -42,7 +42,7 @@ def report_page(
     """
     sections = report_sections(found, what)
     if checked is not None:
-        sections.insert(1, _section("Checked by a sample", checked_section(checked)))
+        sections.insert(1, sample_section(checked))
     moment = f"{datetime.fromtimestamp(made_at):%Y-%m-%d %H:%M}"
     return page(
         title=f"{plain(found.batch)}: a report",
@@ -62,6 +62,11 @@ def report_sections(found: Statistics, what: Path) -> list[str]:
         _section("What it cost", _costs(found)),
         _section("Documents that stand out", _outstanding(found)),
     ]
+
+
+def sample_section(checked: Checked) -> str:
+    """Return what somebody's judgement of a sample says, as a further part of the page."""
+    return _section("Checked by a sample", checked_section(checked))
 
 
 def _section(title: str, parts: Iterator[str]) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 
 from batcher.common.formatting import pluralize
 from batcher.core.sample import Estimate, Mark
-from batcher.maintenance.sample_file import Sample
+from batcher.maintenance.sample_file import Sample, read_sample, replaced_since
 from batcher.views.plots import table
 from batcher.views.status import plain
 
@@ -36,6 +38,12 @@ class Checked:
             (group.name, group.weight, counted[number])
             for number, group in enumerate(self.sample.groups)
         ]
+
+
+def checked_sample(connection: sqlite3.Connection, ledger: Path) -> Checked | None:
+    """Return the sample of a ledger's batch, or None if none was drawn. Raises BatcherError."""
+    sample = read_sample(ledger)
+    return None if sample is None else Checked(sample, replaced_since(connection, sample))
 
 
 def checked_section(checked: Checked) -> Iterator[str]:

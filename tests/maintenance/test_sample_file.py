@@ -7,8 +7,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from ledgers import make_ledger
 
+from batcher.cli import main
 from batcher.core.sample import Candidate, Mark, draw
 from batcher.errors import BatcherError
 from batcher.ledger.queries.sampling import numbers_of_results, saved_results
@@ -97,3 +99,23 @@ def test_what_is_no_sample_is_told(ledger: Path) -> None:
     sample_path(ledger).write_text('{"step": 5}')
     with pytest.raises(BatcherError, match="move it away"):
         read_sample(ledger)
+
+
+def test_a_report_tells_of_the_sample_or_why_it_cannot(ledger: Path, tmp_path: Path) -> None:
+    """Once somebody has judged; a file that can't be read keeps no report from being made."""
+
+    def report() -> tuple[str, str]:
+        done = CliRunner().invoke(
+            main, ["report", str(ledger.parents[1]), "-o", str(tmp_path / "r.html")]
+        )
+        assert done.exit_code == 0
+        return (tmp_path / "r.html").read_text(), done.stderr
+
+    drawn(ledger)
+    assert "Checked by a sample" not in report()[0]
+    mark_document(ledger, 0, Mark.WRONG, now=5.0)
+    assert "Checked by a sample" in report()[0]
+    sample_path(ledger).write_text("[]")
+    html, told = report()
+    assert "Checked by a sample" not in html
+    assert "the report leaves the checked sample out" in told

@@ -43,6 +43,8 @@ async def test_marks_lead_from_one_document_to_the_next(
     assert "4 of 4 judged" in done.words and "1 wrong" in done.words
     assert re.search(r"About \d+% of the results are wrong; with 95% confidence", done.words)
     assert "note 2" in done.words
+    report = await shown.get(sample.replace("/sample", "/report"))
+    assert re.search(r"Checked by a sample About \d+% of the results are wrong", report.words)
     await post(shown, f"{sample}/2", mark="")
     assert "3 of 4 judged" in (await shown.get(sample)).words
 

@@ -9,7 +9,8 @@ from aiohttp import web
 from markupsafe import Markup
 
 from batcher.ledger.statistics import statistics
-from batcher.views.report import report_sections
+from batcher.views.report import report_sections, sample_section
+from batcher.views.sample_view import checked_sample
 from batcher.web.catalogue import Batch
 from batcher.web.glance import Mark, mark_of
 from batcher.web.site import Site, Tab
@@ -35,8 +36,21 @@ class ReportPage:
         async with self._busy:
             body = await self._body(batch)
         return self._site.page(
-            request, "report.html", batch=batch, name=name, tab=TAB.name, body=body
+            request,
+            "report.html",
+            batch=batch,
+            name=name,
+            tab=TAB.name,
+            body=body,
+            checked=await self._checked(batch),
         )
+
+    async def _checked(self, batch: Batch) -> Markup:
+        """Return what a sample says; nothing if nobody has judged one."""
+        checked = await self._site.read(batch, checked_sample, batch.ledger)
+        if checked is None or not checked.sample.marked:
+            return Markup()
+        return Markup(sample_section(checked))  # noqa: S704  escaped there
 
     async def _body(self, batch: Batch) -> Markup:
         mark = mark_of(batch)

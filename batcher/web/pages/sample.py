@@ -6,7 +6,6 @@ This is the only page that takes anything down, in a file beside the ledger.
 from __future__ import annotations
 
 import random
-import sqlite3
 import time
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -19,10 +18,8 @@ from batcher.ledger.queries.document_list import EVERY_DOCUMENT, Order, steps_of
 from batcher.maintenance.sample_file import (
     Sample,
     mark_document,
-    read_sample,
-    replaced_since,
 )
-from batcher.views.sample_view import Checked, method_words, rate_words
+from batcher.views.sample_view import Checked, checked_sample, method_words, rate_words
 from batcher.web.catalogue import Batch
 from batcher.web.document_filter import USUAL_COLUMNS, Query
 from batcher.web.document_view import record_of
@@ -53,7 +50,7 @@ class SamplePage:
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         batch = await self._site.batch_of(request)
-        checked = await self._site.read(batch, _checked, batch)
+        checked = await self._site.read(batch, checked_sample, batch.ledger)
         return self._site.page(
             request,
             "sample.html",
@@ -80,7 +77,9 @@ class SamplePage:
 
     async def show_one(self, request: web.Request) -> web.StreamResponse:
         batch = await self._site.batch_of(request)
-        place, checked = _sampled(request, await self._site.read(batch, _checked, batch))
+        place, checked = _sampled(
+            request, await self._site.read(batch, checked_sample, batch.ledger)
+        )
         one = checked.sample.documents[place - 1]
         record = await self._site.read(batch, record_of, one.document, _ALL)
         if record is None or one.document in checked.replaced:
@@ -132,11 +131,6 @@ class SamplePage:
             following = place - 1
         there = f"/batch/{batch.id}/sample" if following is None else _address(batch, following + 1)
         raise web.HTTPSeeOther(there)
-
-
-def _checked(connection: sqlite3.Connection, batch: Batch) -> Checked | None:
-    sample = read_sample(batch.ledger)
-    return None if sample is None else Checked(sample, replaced_since(connection, sample))
 
 
 def _sampled(request: web.Request, checked: Checked | None) -> tuple[int, Checked]:

@@ -1,4 +1,4 @@
-"""A process in place of the one that makes pages: it dies, hangs, or says what nobody can read."""
+"""A process in place of the one that makes pages: it dies, hangs, or says odd things."""
 
 import json
 import os
@@ -11,6 +11,8 @@ for line in sys.stdin:
         os.abort()
     if kind == "hangs":
         time.sleep(60)
+    if kind == "tells":
+        kind = " ".join(os.environ)
     print(
         "{" if kind == "babbles" else json.dumps({"pages": os.getpid(), "text": kind}), flush=True
     )

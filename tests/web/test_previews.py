@@ -62,6 +62,13 @@ async def test_pages_are_kept_within_bounds(odd: Previews) -> None:
     assert await odd.page(source(Path("/a"), "good"), 1) is not pages[0]
 
 
+async def test_no_key_reaches_the_process(odd: Previews, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A document may take it over."""
+    monkeypatch.setenv("REDUCTO_API_KEY", "secret")
+    names = (await odd.page(source(Path("/a"), "tells"), 1)).text.split()
+    assert "PATH" in names and "REDUCTO_API_KEY" not in names
+
+
 async def test_whoever_stops_waiting_leaves_no_answer_behind(odd: Previews) -> None:
     """The next question gets its own answer."""
     with pytest.raises(TimeoutError):

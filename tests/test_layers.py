@@ -19,15 +19,15 @@ ORDER = (
 ).split()
 INSIDE = {
     "reducto": "api_types public_addresses request_schema error_rules job rate_card page_selection"
-    " option_shapes option_meanings option_checks citations results result_content result_links"
-    " links_within"
+    " option_shapes option_meanings option_checks citations results result_places result_fields"
+    " result_content result_links links_within"
     " webhook_signature address_lists inputs responses calls client fake_client",
     "ledger": "filesystem lock connection queries.rows queries.fragments queries.notes"
     " queries.failed_documents"
     " queries.sending queries.tracking queries.sharing queries.audit queries.repair"
     " queries.reporting queries.run_history queries.run_activity queries.storage"
-    " queries.cancelling queries.document_list queries.sampling queries.source_place"
-    " schema sqlite_tools migrations"
+    " queries.cancelling queries.document_filter queries.document_list queries.sampling"
+    " queries.source_place schema sqlite_tools migrations"
     " claim journal integrity run_spend event_writes intake writer ledger remembered"
     " named derived_outputs statistics history reader",
     "runs": "preflight callback metrics notifications wiring end_of_run kinds cancelling running"

@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 from multidict import MultiMapping
 
 from batcher.core.lifecycle import State
-from batcher.ledger.queries.document_list import DocumentFilter, Order, Sort
+from batcher.ledger.queries.document_filter import DocumentFilter
+from batcher.ledger.queries.document_list import Order, Sort
 
 # How long ago a document changed: what stands in the address, in words, and in seconds.
 AGES: Final[Mapping[str, tuple[str, float]]] = {

@@ -12,14 +12,9 @@ from typing import Final
 
 from batcher.common.secrets import redact_urls
 from batcher.outputs.tables import cells_of
-from batcher.reducto.result_content import (
-    Box,
-    Citation,
-    Confidence,
-    Content,
-    ShownBlock,
-    ShownField,
-)
+from batcher.reducto.result_content import Content, ShownBlock
+from batcher.reducto.result_fields import Citation, ShownField
+from batcher.reducto.result_places import Box, Confidence
 from batcher.views.status import plain
 
 ROWS_AT_MOST: Final = 200

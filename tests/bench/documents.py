@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ledgers import make_ledger
 
-from batcher.ledger.queries.document_list import DocumentFilter, DocumentList, Order, Sort
+from batcher.ledger.queries.document_filter import DocumentFilter
+from batcher.ledger.queries.document_list import DocumentList, Order, Sort
 from batcher.ledger.schema import readable
 from batcher.web.server import showing
 

@@ -13,8 +13,8 @@ import pytest
 from ledgers import make_ledger
 
 from batcher.ledger.connection import bounded
+from batcher.ledger.queries.document_filter import DocumentFilter
 from batcher.ledger.queries.document_list import (
-    DocumentFilter,
     DocumentList,
     Order,
     Sort,

@@ -11,11 +11,10 @@ from batcher.reducto.result_content import (
     BLOCKS_AT_MOST,
     FIELDS_AT_MOST,
     TEXT_AT_MOST,
-    Box,
-    Confidence,
     Content,
     content_of,
 )
+from batcher.reducto.result_places import Box, Confidence
 
 
 def box(page: int = 1, **more: Any) -> dict[str, Any]:
@@ -168,7 +167,7 @@ def test_values_of_an_extract_have_the_citations_around_them(wrap: Any) -> None:
     assert paths(found) == {"total": "5", "rows/1/name": "a"}
     (one,) = found.fields[0].citations
     assert (one.text, one.page, one.confidence.score) == ("5", 1, 0.3)
-    assert found.is_doubtful
+    assert found.is_doubtful and not content({"response_type": "extract", "result": []}).is_doubtful
 
 
 def test_values_that_only_look_like_citations_are_values() -> None:
@@ -202,6 +201,7 @@ def test_a_split_shows_its_sections_also_where_each_page_has_a_reason() -> None:
         ("Report", "2026", (2,), "low"),
         ("Annex", None, (4,), None),
     ]
+    assert found.is_doubtful
 
 
 def test_a_pipeline_shows_all_its_parts() -> None:

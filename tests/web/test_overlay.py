@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from batcher.reducto.result_content import Box, Citation, Content, ShownBlock, ShownField
+from batcher.reducto.result_content import Content, ShownBlock
+from batcher.reducto.result_fields import Citation, ShownField
+from batcher.reducto.result_places import Box
 from batcher.web.overlay import CELLS_AT_MOST, CITED, side_of
 
 PLACE = Box(0.1, 0.2, 0.3, 0.4)

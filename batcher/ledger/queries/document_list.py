@@ -14,6 +14,13 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from batcher.core.lifecycle import State
+from batcher.ledger.queries.document_filter import (
+    CHANGED,
+    CHANGED_AT,
+    CREDITS,
+    EVERY_DOCUMENT,
+    DocumentFilter,
+)
 from batcher.ledger.queries.fragments import listed
 
 AT_ONCE: Final = 1_000  # rows of a list of any length that are read together
@@ -33,71 +40,6 @@ class Sort(StrEnum):
     SIZE = "size"
     PAGES = "pages"
     CREDITS = "credits"
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentFilter:
-    """Which documents are listed; empty values and None leave none out.
-
-    `states` are values of `State`. `folder` is the beginning of a path, up to a slash. `search` is
-    a part of the path, `reason` a part of the reason or of the error's name, in any case.
-    `type` is an extension. `metadata` is `key=value`, or a part of what is written in any of it.
-    `changed_since` and `changed_before` are in seconds since the epoch.
-    """
-
-    states: tuple[str, ...] = ()
-    step: str = ""
-    folder: str = ""
-    search: str = ""
-    type: str = ""
-    reason: str = ""
-    metadata: str = ""
-    least_credits: float | None = None
-    most_credits: float | None = None
-    changed_since: float | None = None
-    changed_before: float | None = None
-
-    def conditions(self) -> tuple[str, list[object]]:
-        """Return the condition on a document `d` as SQL, and its values."""
-        clauses = ["d.current = 1"]
-        values: list[object] = []
-
-        def add(clause: str, *bound: object) -> None:
-            clauses.append(clause)
-            values.extend(bound)
-
-        if self.states:
-            add(f"d.state IN ({listed(map(State, self.states))})")
-        else:
-            add(f"d.state <> '{State.SUPERSEDED}'")
-        if self.step:
-            add("d.job = ?", self.step)
-        if self.folder:
-            first = self.folder.rstrip("/")
-            # "0" is what follows "/": an index finds all that begins with the folder's name
-            add("d.source >= ? AND d.source < ?", f"{first}/", f"{first}0")
-        if self.search:
-            add(f"d.source LIKE ? {_ESCAPE}", _part(self.search))
-        if self.type:
-            ending = "%." + _literal(self.type.lower().removeprefix("."))
-            add(f"(d.source LIKE ? {_ESCAPE} OR d.place LIKE ? {_ESCAPE})", ending, ending)
-        if self.reason:
-            part = _part(self.reason)
-            add(f"(d.reason LIKE ? {_ESCAPE} OR d.error_name LIKE ? {_ESCAPE})", part, part)
-        if self.metadata:
-            add(*_of_metadata(self.metadata))
-        if self.least_credits is not None:
-            add(f"{_CREDITS} >= ?", self.least_credits)
-        if self.most_credits is not None:
-            add(f"{_CREDITS} <= ?", self.most_credits)
-        if self.changed_since is not None:
-            add(f"{_CHANGED_AT} >= ?", self.changed_since)
-        if self.changed_before is not None:
-            add(f"{_CHANGED_AT} < ?", self.changed_before)
-        return " AND ".join(clauses), values
-
-
-EVERY_DOCUMENT: Final = DocumentFilter()
 
 
 class ListedDocument(NamedTuple):
@@ -305,30 +247,25 @@ def one_listed(connection: sqlite3.Connection, document: int) -> ListedDocument 
     return row and _listed(row)
 
 
-_ESCAPE: Final = "ESCAPE '!'"
-_CREDITS: Final = """(SELECT total(coalesce(a.credits, a.cost)) FROM attempts a
-    WHERE a.document = d.id AND a.outcome IN ('saved', 'lost'))"""
 _PAGES: Final = """coalesce((SELECT max(a.pages) FROM attempts a
     WHERE a.document = coalesce(d.payer, d.id)), -1)"""
-_CHANGED: Final = "(SELECT max(c.seq) FROM events c WHERE c.document = d.id)"
-_CHANGED_AT: Final = f"(SELECT f.at FROM events f WHERE f.seq = {_CHANGED})"
 # The last events of the batch first, each with its document: what changed last is found at once.
 _BY_LAST_EVENT: Final = """events e CROSS JOIN documents d ON d.id = e.document AND NOT EXISTS (
     SELECT 1 FROM events later WHERE later.document = e.document AND later.seq > e.seq)"""
 _JOB_ID: Final = """(SELECT a.job_id FROM attempts a
     WHERE a.document = coalesce(d.payer, d.id) AND a.job_id IS NOT NULL
     ORDER BY a.number DESC LIMIT 1)"""
-_COLUMNS: Final = f"""d.id, d.source, d.job, d.state, d.size, {_PAGES}, {_CREDITS},
-    (SELECT count(*) FROM attempts a WHERE a.document = d.id), {_CHANGED_AT},
+_COLUMNS: Final = f"""d.id, d.source, d.job, d.state, d.size, {_PAGES}, {CREDITS},
+    (SELECT count(*) FROM attempts a WHERE a.document = d.id), {CHANGED_AT},
     d.reason, d.error_name, d.metadata, {_JOB_ID}, d.output, d.place, d.folder"""
 _KEYS: Final[dict[Sort, tuple[str, ...]]] = {
     Sort.PATH: ("d.source", "d.job", "d.folder"),
     Sort.ADDED: ("d.id",),
-    Sort.CHANGED: (_CHANGED,),
+    Sort.CHANGED: (CHANGED,),
     Sort.STATE: ("d.state", "d.id"),
     Sort.SIZE: ("d.size", "d.id"),
     Sort.PAGES: (_PAGES, "d.id"),
-    Sort.CREDITS: (_CREDITS, "d.id"),
+    Sort.CREDITS: (CREDITS, "d.id"),
 }
 _NEXT_SOURCE: Final = """
     SELECT source FROM documents INDEXED BY one_current
@@ -339,24 +276,3 @@ def _listed(row: Sequence[object]) -> ListedDocument:
     found = ListedDocument._make(row)
     pages = None if found.pages == -1 else found.pages
     return found._replace(state=State(found.state), pages=pages)
-
-
-def _part(text: str) -> str:
-    return f"%{_literal(text)}%"
-
-
-def _literal(text: str) -> str:
-    """Return text in which nothing has a meaning for LIKE."""
-    for character in "!%_":
-        text = text.replace(character, f"!{character}")
-    return text
-
-
-def _of_metadata(wanted: str) -> tuple[str, ...]:
-    key, equals, value = wanted.partition("=")
-    if not equals:
-        return f"d.metadata LIKE ? {_ESCAPE}", _part(wanted)
-    # Each key by itself: a path of JSON would read signs in it.
-    clause = """EXISTS (SELECT 1 FROM json_each(iif(json_valid(d.metadata), d.metadata, '{}')) j
-        WHERE j.key = ? AND CAST(j.atom AS TEXT) = ? COLLATE NOCASE)"""
-    return clause, key.strip(), value.strip()

@@ -14,7 +14,8 @@ from aiohttp import web
 
 from batcher.batches import access_of
 from batcher.core.sample import Mark
-from batcher.ledger.queries.document_list import EVERY_DOCUMENT, Order, steps_of
+from batcher.ledger.queries.document_filter import EVERY_DOCUMENT
+from batcher.ledger.queries.document_list import Order, steps_of
 from batcher.maintenance.sample_file import (
     Sample,
     mark_document,

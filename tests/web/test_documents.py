@@ -96,6 +96,16 @@ async def test_the_list_can_be_had_as_csv(shown: Client) -> None:
     assert found[0]["changed"].startswith("2026-")
 
 
+async def test_a_list_of_any_length_can_be_had(folder: Path, shown: Client) -> None:
+    """All of it, each document once, though it is read in pieces."""
+    make_ledger(folder / "archive" / ".batcher" / "ledger.db", 2_500)
+    answer = await shown.get(f"{await shown.batch()}/documents.csv?sort=size&down=1")
+    found = list(csv.DictReader(io.StringIO(answer.text)))
+    assert len(found) == len({row["path"] for row in found}) == 2_500
+    sizes = [int(row["size"]) for row in found]
+    assert sizes == sorted(sizes, reverse=True)
+
+
 @pytest.mark.usefixtures("archive")
 async def test_nothing_of_a_name_or_a_reason_is_markup_or_secret(shown: Client) -> None:
     """Names are anybody's, and so is what a service has said."""

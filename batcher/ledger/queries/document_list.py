@@ -8,7 +8,7 @@ index of the ledger reads all documents; `connection.bounded` is for that.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -23,7 +23,6 @@ from batcher.ledger.queries.document_filter import (
 )
 from batcher.ledger.queries.fragments import listed
 
-AT_ONCE: Final = 1_000  # rows of a list of any length that are read together
 # documents of some states that are better sorted than found among all the others
 FEW: Final = 5_000
 FOLDERS_AT_MOST: Final = 200
@@ -125,13 +124,6 @@ class DocumentList:
         before = self._beside(document, 1, backwards=True)
         after = self._beside(document, 1, backwards=False)
         return (before[0].id if before else None), (after[0].id if after else None)
-
-    def __iter__(self) -> Iterator[ListedDocument]:
-        """Yield all documents. No statement stays open between rows, so that a run may go on."""
-        rows = self._first(AT_ONCE)
-        while rows:
-            yield from rows
-            rows = self._beside(rows[-1].id, AT_ONCE, backwards=False)
 
     def count(self, at_most: int) -> int:
         """Return the number of documents, or `at_most` if there are more."""

@@ -5,7 +5,9 @@ What can happen to a single document while it is processed is an event, not an e
     BatcherError
     ├── ManifestError             the manifest is invalid; lists every problem at once
     ├── ServiceUnusable           the local service can't start on this machine
-    │   └── PlaceUnusable         its folder or its port isn't available: name another one
+    │   ├── PlaceUnusable         its folder or its port isn't available: name another one
+    │   ├── ClusterUnusable       the cluster that is to read documents isn't there, or can't
+    │   └── ClusterLost           it was gone for too long: run again when it is back
     ├── ReceiverUnusable          the address on which to receive webhooks isn't available
     ├── MetricsUnusable           the address on which to serve metrics isn't available
     ├── WebUnusable               the address on which to show batches isn't available
@@ -90,6 +92,14 @@ class ServiceUnusable(BatcherError):
 
 class PlaceUnusable(ServiceUnusable):
     exit_code = ExitCode.USAGE
+
+
+class ClusterUnusable(ServiceUnusable):
+    exit_code = ExitCode.USAGE
+
+
+class ClusterLost(ServiceUnusable):
+    exit_code = ExitCode.RUN_AGAIN
 
 
 class ReceiverUnusable(BatcherError):

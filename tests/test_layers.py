@@ -13,8 +13,8 @@ import batcher
 
 ROOT = Path(batcher.__file__).parent
 ORDER = (
-    "exit_codes errors doorkeeper common reducto manifest core adapters ledger sources outputs "
-    "stages runs maintenance"
+    "exit_codes errors doorkeeper common reducto manifest core adapters cluster ledger sources"
+    " outputs stages runs maintenance"
     " views results batches api aio blocking web cli"
 ).split()
 INSIDE = {
@@ -22,6 +22,7 @@ INSIDE = {
     " option_shapes option_meanings option_checks citations results result_places result_fields"
     " result_content result_links links_within"
     " webhook_signature address_lists inputs responses calls client fake_client",
+    "cluster": "messages turns room parcels hands hand crew orders foreman local on_ray",
     "ledger": "filesystem lock connection queries.rows queries.fragments queries.notes"
     " queries.failed_documents"
     " queries.sending queries.tracking queries.sharing queries.audit queries.repair"
@@ -79,6 +80,7 @@ HOMES = {
     "asyncio_throttle": {"adapters.rate_limits"},
     "tqdm": {"views.progress"},
     "prometheus_client": {"runs.metrics"},
+    "ray": {"cluster.foreman", "cluster.crew", "cluster.hand"},
 }
 
 
@@ -139,6 +141,8 @@ def test_imports_point_one_way_inside(room: str) -> None:
 # and of no side's rules, as the group writer of an SQLite file and the judge of addresses are.
 WIRE: Final = ("batcher.reducto.api_types", "batcher.reducto.request_schema")
 SHARED: Final = {"errors", "exit_codes", "doorkeeper", "common"}
+# Hands read documents for the service: they know its tasks, and the process that does them.
+OF_HANDS: Final = {"batcher.service.tasks", "batcher.service.workers", "batcher.service.rendering"}
 
 
 def test_the_service_shares_only_the_wire_the_errors_and_what_is_common() -> None:
@@ -146,9 +150,14 @@ def test_the_service_shares_only_the_wire_the_errors_and_what_is_common() -> Non
     for name, used in modules().items():
         if room(name) == "service":
             strangers = {
-                u for u in used if u.startswith("batcher.") and room(u) not in {"service", *SHARED}
+                u
+                for u in used
+                if u.startswith("batcher.") and room(u) not in {"service", "cluster", *SHARED}
             }
             assert all(u.startswith(WIRE) for u in strangers), f"{name}: {strangers}"
+        elif room(name) == "cluster":
+            reached = {u.rpartition(".")[0] for u in used if u.startswith("batcher.service")}
+            assert reached <= OF_HANDS, f"{name}: {reached}"
         elif room(name) not in ("cli", "__init__", "testing"):
             assert not {u for u in used if u.startswith("batcher.service")}, (
                 f"{name} reaches into the service"
@@ -176,6 +185,22 @@ def test_each_library_has_one_home() -> None:
                 assert {name, room(name)} & homes, f"{name} imports {library}"
 
 
+def test_ray_is_only_where_nothing_else_is() -> None:
+    """Ray may end the process that imports it: nobody reaches its modules but the foreman, which
+    nobody imports.
+    """
+    with_ray = {"crew", "hand", "orders", "foreman"}
+    for name, used in modules().items():
+        reached = {
+            other
+            for other in with_ray
+            for u in used
+            if f"{u}.".startswith(f"batcher.cluster.{other}.")
+        }
+        assert not reached or name.removeprefix("cluster.") in with_ray, f"{name}: {reached}"
+        assert "foreman" not in reached, name
+
+
 # Words that only the API's own rooms know: its endpoints, how it names inputs, its statuses, the
 # option for its queue and the headers of its webhooks.
 VENDORS_WORDS: Final = re.compile(
@@ -185,7 +210,7 @@ VENDORS_WORDS: Final = re.compile(
     re.IGNORECASE,
 )
 VENDORS_STATUSES: Final = {401, 402, 403, 404, 409, 410, 413, 415, 422, 429, 442, 503}
-VENDORS_ROOMS: Final = {"reducto", "service"}
+VENDORS_ROOMS: Final = {"reducto", "service", "cluster"}  # a hand reports what the service answers
 # Where one of them stands all the same, and why.
 VENDORS_WORDS_ELSEWHERE: Final[dict[str, dict[str | int, str]]] = {
     "errors": {429: "both sides of the wire raise these errors, and `reducto` stands above them"},

@@ -1,6 +1,6 @@
-"""Runs one job on one worker, and reports how it went.
+"""Runs one job by one hand, and reports how it went.
 
-It reads the job's inputs, retries once after a worker has died, and turns every failure into a
+It reads the job's inputs, retries once after a reader has died, and turns every failure into a
 report. It writes no end of a job, and doesn't decide which job runs next: see `queue`.
 """
 
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from batcher.cluster.hands import Hand
 from batcher.reducto.api_types import ErrorName, JobStatus
 from batcher.service.answers import ApiError
 from batcher.service.faults import Chaos, transient_failure
@@ -23,7 +24,6 @@ from batcher.service.jobs import StoredJob
 from batcher.service.requests import asked_of
 from batcher.service.results import Results
 from batcher.service.tasks import Report, Task, TaskInput, Tools
-from batcher.service.workers import Worker
 
 JOB_SECONDS: Final = 900.0  # processor time one document may take
 # Wall-clock time allowed, in multiples of the processor time. Work without end is stopped by the
@@ -48,7 +48,7 @@ class LiveJob:
 
     job: StoredJob
     status: JobStatus = JobStatus.PENDING
-    worker: Worker | None = None
+    hand: Hand | None = None
     cancelled: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -76,20 +76,20 @@ class JobRunner:
         self._tools = tools
         self._seconds = seconds
 
-    async def run(self, live: LiveJob, worker: Worker, cores: Cores) -> Report:
+    async def run(self, live: LiveJob, hand: Hand, cores: Cores) -> Report:
         """Run the job, and report how it went.
 
-        An unexpected exception is reported as this job's failure, and ends the worker's process.
+        An unexpected exception is reported as this job's failure, and ends what the hand is at.
         """
         try:
-            return await self._report(live, worker, cores)
+            return await self._report(live, hand, cores)
         except Exception as bug:
             log.exception("job %s", live.job.job_id)
-            await worker.close()
+            await hand.close()
             message = f"The service made a mistake; see its log: {type(bug).__name__}"
             return Report(name=ErrorName.INTERNAL_INVARIANT_VIOLATION, code=500, message=message)
 
-    async def _report(self, live: LiveJob, worker: Worker, cores: Cores) -> Report:
+    async def _report(self, live: LiveJob, hand: Hand, cores: Cores) -> Report:
         job = live.job
         if self._chaos.hits("fail-transient", job.job_id):
             self._chaos.record("fail-transient", job.job_id)
@@ -101,23 +101,23 @@ class JobRunner:
         request = asked_of(job, job.request)
         try:
             async with self._inputs.opened(request, job.type) as sources:
-                return await self._perform(live, worker, self._task(job, request, sources), cores)
+                return await self._perform(live, hand, self._task(job, request, sources), cores)
         except ApiError as refusal:
             return Report(name=refusal.name, code=refusal.code, message=refusal.message)
 
-    async def _perform(self, live: LiveJob, worker: Worker, task: Task, cores: Cores) -> Report:
+    async def _perform(self, live: LiveJob, hand: Hand, task: Task, cores: Cores) -> Report:
         if live.cancelled:  # cancelled while its document was being downloaded
             return Report(name=ErrorName.JOB_CANCELLED)
         limit, overrun = self._patience(task.request)
         perform = partial(
-            worker.perform,
+            hand.read,
             task,
             seconds=limit,
             on_stage=partial(_advance, live),
             cores=cores,
         )
         report = await perform()
-        if report.name == ErrorName.SUBPROCESS_CRASHED and not live.cancelled:
+        if _may_be_read_again(report) and not live.cancelled:
             report = await self._tried_again(live, perform)
         return (
             msgspec.structs.replace(report, name=overrun)
@@ -126,7 +126,7 @@ class JobRunner:
         )
 
     async def _tried_again(self, live: LiveJob, perform: Performance) -> Report:
-        """Try once more after a worker died.
+        """Try once more after a reader died.
 
         The first death may have an outside cause. A second one is caused by the document, and would
         happen every time.
@@ -161,6 +161,11 @@ class JobRunner:
         if wanted is None or wanted >= self._seconds:
             return self._seconds * BY_THE_CLOCK, ErrorName.TIMEOUT
         return wanted, ErrorName.CUSTOMER_TIMEOUT
+
+
+def _may_be_read_again(report: Report) -> bool:
+    """Tell whether a reader died, and no cluster has tried the document on other machines yet."""
+    return report.name == ErrorName.SUBPROCESS_CRASHED and not report.machines
 
 
 def _advance(live: LiveJob, stage: str) -> None:

@@ -20,6 +20,10 @@ from typing import Final
 import aiohttp
 from aiohttp import web
 
+from batcher.cluster.hands import Hands
+from batcher.cluster.local import LocalHands
+from batcher.cluster.messages import Wanted
+from batcher.cluster.on_ray import PATIENCE, RayHands, Tell
 from batcher.doorkeeper import ConnectionLimits, Doorkeeper, Make, descriptors
 from batcher.errors import PlaceUnusable
 from batcher.reducto.api_types import RETENTION
@@ -43,7 +47,7 @@ from batcher.service.tasks import Tools
 from batcher.service.uploads import Uploads
 from batcher.service.webhook_sender import WebhookSender
 from batcher.service.webhooks import Pauses, Webhooks
-from batcher.service.workers import PARSER, Worker
+from batcher.service.workers import PARSER, Ask
 
 SWEEP: Final = 60.0  # seconds between removals of what has expired; reads check expiry themselves
 FAREWELL: Final = 0.2  # seconds for answers in progress when the service ends
@@ -71,6 +75,9 @@ class LocalOptions:
     job_seconds: float = JOB_SECONDS
     sync_patience: float = SYNC_PATIENCE
     parser: str = PARSER
+    cluster: Wanted | None = None  # whose hands read documents, instead of `workers`
+    patience: float = PATIENCE  # seconds that the cluster may be gone
+    tell: Tell = lambda standing: None  # is told how the cluster is, whenever that changes
     pipelines: Path | None = None
     model: Model | None = None
     clock: Clock = time.time
@@ -94,6 +101,7 @@ class LocalService:
         self.key = key or secrets.token_urlsafe(24)
         self.url = ""
         self._stack = contextlib.AsyncExitStack()
+        self.cluster: RayHands | None = None
 
     async def __aenter__(self) -> LocalService:
         async with contextlib.AsyncExitStack() as stack:
@@ -101,7 +109,12 @@ class LocalService:
             session = await stack.enter_async_context(aiohttp.ClientSession())
             connector = checked_connector(_reach_of_webhooks(self.options))
             checked = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
-            self.rooms = stack.enter_context(_open_rooms(self.options, session, checked))
+            ask = ModelClient(session, self.options.model).ask if self.options.model else None
+            hands: Hands = LocalHands(self.options.workers, parser=self.options.parser, ask=ask)
+            if self.options.cluster is not None:
+                self.cluster = _hands_of(self.options, self.options.cluster, ask)
+                hands = await stack.enter_async_context(self.cluster)
+            self.rooms = stack.enter_context(_open_rooms(self.options, session, checked, hands))
             self.url = await stack.enter_async_context(_listen(self.rooms, self.key, self.options))
             await stack.enter_async_context(_background(self.rooms, self.options))
             self._stack = stack.pop_all()
@@ -115,14 +128,28 @@ class LocalService:
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)
 
+    async def lost(self) -> None:
+        """Wait until its cluster is lost, if it has one; then raise ClusterLost."""
+        if self.cluster is None:
+            await asyncio.Event().wait()
+        else:
+            await self.cluster.lost()
+
     async def sweep(self) -> None:
         """Remove what has expired now, instead of within the next minute."""
         await _sweep(self.rooms)
 
 
+def _hands_of(options: LocalOptions, cluster: Wanted, ask: Ask | None) -> RayHands:
+    return RayHands(cluster, ask=ask, patience=options.patience, tell=options.tell)
+
+
 @contextlib.contextmanager
 def _open_rooms(
-    options: LocalOptions, session: aiohttp.ClientSession, checked: aiohttp.ClientSession
+    options: LocalOptions,
+    session: aiohttp.ClientSession,
+    checked: aiohttp.ClientSession,
+    hands: Hands,
 ) -> Iterator[Components]:
     folder = options.data_dir
     with Database(folder / DATABASE) as database:
@@ -139,18 +166,17 @@ def _open_rooms(
             session, checked, reach=_reach_of_webhooks(options), clock=options.clock
         )
         webhooks = Webhooks(sender, endpoints, errands, chaos=chaos, pauses=options.pauses)
-        ask = ModelClient(session, options.model).ask if options.model else None
         runner = JobRunner(
             inputs,
             results,
             chaos=chaos,
-            tools=Tools(str(options.pipelines or ""), model=ask is not None),
+            tools=Tools(str(options.pipelines or ""), model=options.model is not None),
             seconds=options.job_seconds,
         )
         queue = Queue(
             jobs,
             runner,
-            make_worker=lambda: Worker(parser=options.parser, ask=ask),
+            hands=hands,
             chaos=chaos,
             on_end=webhooks.announce,
         )
@@ -229,7 +255,7 @@ async def _background(rooms: Components, options: LocalOptions) -> AsyncIterator
     group = asyncio.TaskGroup()
     await group.__aenter__()
     tasks = [
-        group.create_task(rooms.queue.work(options.workers, capacity=options.capacity)),
+        group.create_task(rooms.queue.work(capacity=options.capacity)),
         group.create_task(rooms.errands.run()),
         group.create_task(_sweep_forever(rooms, min(SWEEP, options.retention))),
     ]

@@ -1,4 +1,4 @@
-"""The service's queue: which accepted job runs next, on which worker, and how it ended.
+"""The service's queue: which accepted job runs next, by which hand, and how it ended.
 
 It is in memory, over the record in `jobs`; a restart queues again what had not ended. Parses no
 request and answers no client.
@@ -14,13 +14,13 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
+from batcher.cluster.hands import Hand, Hands
 from batcher.reducto.api_types import ErrorName, JobStatus
 from batcher.service.answers import ApiError
 from batcher.service.faults import Chaos
 from batcher.service.job_runner import JobRunner, LiveJob
 from batcher.service.jobs import Done, Failure, Jobs, StoredJob
 from batcher.service.tasks import Report
-from batcher.service.workers import Worker
 
 LONGEST: Final = 200_000  # jobs; each costs about a kilobyte of memory here
 # Seconds, for the header Retry-After of a full queue.
@@ -43,13 +43,13 @@ class Queue:
         jobs: Jobs,
         runner: JobRunner,
         *,
-        make_worker: Callable[[], Worker],
+        hands: Hands,
         chaos: Chaos,
         on_end: Callable[[StoredJob, JobStatus], None],
     ) -> None:
         self._jobs = jobs
         self._runner = runner
-        self._make_worker = make_worker
+        self._hands = hands
         self._chaos = chaos
         self._on_end = on_end
         self._between = 0.0  # seconds from the start of one job to the next
@@ -57,7 +57,7 @@ class Queue:
         self._order = itertools.count()
         self._waiting: asyncio.PriorityQueue[tuple[int, int, LiveJob]] = asyncio.PriorityQueue()
         self._live: dict[str, LiveJob] = {}
-        self._workers = 0
+        self._width = 0
         self._busy = 0
 
     def restore(self, jobs: Iterable[StoredJob]) -> None:
@@ -98,24 +98,24 @@ class Queue:
         if live is None or live.cancelled or live.status is JobStatus.COMPLETING:
             return
         live.cancelled = True
-        if live.worker is not None:
-            live.worker.kill()  # `_run` sees that the worker died, and records the end
+        if live.hand is not None:
+            live.hand.kill()  # `_run` sees that the reader died, and records the end
             with contextlib.suppress(TimeoutError):  # A download in progress is not interrupted.
                 async with asyncio.timeout(CANCELLING):
                     await live.ended.wait()
         elif live.status is JobStatus.PENDING:
             await self._record(live, JobStatus.CANCELLED, lambda: self._jobs.cancel(job_id))
 
-    async def work(self, workers: int, *, capacity: float | None = None) -> None:
-        """Run jobs on this many workers until cancelled.
+    async def work(self, *, capacity: float | None = None) -> None:
+        """Run jobs with all hands until cancelled.
 
         `capacity` limits how many are started per second.
         """
-        self._workers = workers
         self._between = 1 / capacity if capacity else 0.0
         async with asyncio.TaskGroup() as group:
-            for _ in range(workers):
-                group.create_task(self._serve(self._make_worker()))
+            async for hand in self._hands.each():
+                self._width += 1
+                group.create_task(self._serve(hand))
 
     def _enqueue(self, live: LiveJob) -> None:
         job = live.job
@@ -130,31 +130,31 @@ class Queue:
         else:
             self._waiting.put_nowait(place)
 
-    async def _serve(self, worker: Worker) -> None:
+    async def _serve(self, hand: Hand) -> None:
         try:
             with contextlib.suppress(OSError):  # the first job will report it
-                await worker.warm_up()
+                await hand.warm_up()
             while True:
                 await self._turn()
                 _, _, live = await self._waiting.get()
                 if not live.cancelled:
-                    await self._run_counted(live, worker)
+                    await self._run_counted(live, hand)
         finally:
-            await worker.close()
+            await hand.close()
 
-    async def _run_counted(self, live: LiveJob, worker: Worker) -> None:
+    async def _run_counted(self, live: LiveJob, hand: Hand) -> None:
         self._busy += 1
         try:
-            await self._run(live, worker)
+            await self._run(live, hand)
         finally:
             self._busy -= 1
 
     def _share_of_cores(self) -> int:
         """Return how many cores a running job may use: its own, and its share of the idle ones.
 
-        In total that is never more than there are workers.
+        In total that is never more than there are hands.
         """
-        idle = self._workers - self._busy
+        idle = self._width - self._busy
         return 1 + idle // max(1, self._busy)
 
     async def _turn(self) -> None:
@@ -166,11 +166,11 @@ class Queue:
         self._next_at = begin + self._between
         await asyncio.sleep(begin - now)
 
-    async def _run(self, live: LiveJob, worker: Worker) -> None:
+    async def _run(self, live: LiveJob, hand: Hand) -> None:
         live.status = JobStatus.IN_PROGRESS
-        live.worker = worker
-        report = await self._runner.run(live, worker, self._share_of_cores)
-        live.worker = None
+        live.hand = hand
+        report = await self._runner.run(live, hand, self._share_of_cores)
+        live.hand = None
         if live.cancelled and report.name:
             await self._record(
                 live, JobStatus.CANCELLED, lambda: self._jobs.cancel(live.job.job_id)

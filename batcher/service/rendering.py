@@ -35,7 +35,7 @@ class Answer(Protocol):
 def parse_body(task: Task, answer: Answer) -> dict[str, Any]:
     """Return the API's ParseResponse, with its pictures on disk and linked by address."""
     for name, content in answer.images.items():
-        _write(_attachment(task, name), content)
+        write_whole(_attachment(task, name), content)
         _point_blocks(task, answer.result, name)
     return {
         "response_type": "parse",
@@ -67,7 +67,7 @@ def store(task: Task, body: dict[str, Any], *, duration: float) -> bool:
         content = msgspec.json.encode(
             {**body, "result": _linked(task, body["result"], "result.json")}
         )
-    _write(Path(task.result), content)
+    write_whole(Path(task.result), content)
     return ADDRESS in content
 
 
@@ -81,7 +81,7 @@ def _linked(task: Task, result: Any, name: str) -> Any:
     inner = msgspec.json.encode(result)
     if len(inner) <= INLINE_LIMIT and not _wants_url(task.request):
         return msgspec.Raw(inner)
-    _write(_attachment(task, name), inner)
+    write_whole(_attachment(task, name), inner)
     return {"type": "url", "url": address_of(task, name), "result_id": task.job_id}
 
 
@@ -126,7 +126,7 @@ def _attachment(task: Task, name: str) -> Path:
     return folder / name
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Write the whole file or nothing; the job is recorded as Completed only after this returns."""
     partial = path.with_name(path.name + ".part")
     with partial.open("wb") as file:

@@ -68,7 +68,8 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     """A job's stage, a question, or the job's end: `num_pages`, or an error's `name`.
 
     A question is one for a model, or `asks_cores`: how many cores may be busy with this document.
-    `duration` is in seconds; `code` is an HTTP status.
+    `duration` is in seconds; `code` is an HTTP status. `machines` is how many were lost with the
+    task before it was given up.
     """
 
     stage: str = ""
@@ -80,3 +81,4 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str = ""
     code: int = 0
     message: str = ""
+    machines: int = 0

@@ -63,14 +63,14 @@ class Worker:
             self._parser,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env=_environment(),
+            env=scrubbed_environment(),
             limit=LONGEST_LINE,
         )
         assert self._process.stdout is not None
         if not await self._process.stdout.readline():
             raise _NotReady(f"it ended with {await self._reap()} before it was ready")
 
-    async def perform(
+    async def read(
         self,
         task: Task,
         *,
@@ -183,7 +183,7 @@ class Worker:
         )
 
 
-def _environment() -> dict[str, str]:
+def scrubbed_environment() -> dict[str, str]:
     """Return the workers' environment: the module search path, and nothing secret.
 
     A malicious document may take over the process that reads it.

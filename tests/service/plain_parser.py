@@ -64,6 +64,11 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
         raise DocumentProblem(ErrorName.DOCUMENT_CORRUPT, "The document is broken", 415)
     if text.startswith("wait for "):
         _wait_for(Path(text.removeprefix("wait for ")))
+    if text.endswith(" and never end"):
+        Path(text.removeprefix("say so in ").removesuffix(" and never end")).touch()
+        _wait_for(path / "never")
+    if text == "environment":
+        text = " ".join(os.environ)
     if text.startswith("take "):
         time.sleep(float(text.split()[1]))
     if text.startswith("note "):

@@ -1,0 +1,253 @@
+"""The foreman's hands: how many there are, where, what they have done, and which were lost.
+
+It puts another in the place of each that is lost, and takes in nodes that join. It knows no orders.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+import batcher
+from batcher.cluster.messages import NodeFigures, Ready, Standing, Trouble, Wanted
+from batcher.cluster.parcels import Files
+from batcher.cluster.room import Room, room_in, too_small
+from batcher.cluster.turns import Turns
+from batcher.service.tasks import Reply, Report, Task
+
+# Seconds that a node may be silent beyond the time that its task is allowed.
+GRACE: Final = 30.0
+BEAT: Final = 1.0  # seconds from one look at the cluster to the next, and between standings
+REFUSED_FOR: Final = 10.0  # seconds until another hand is tried where one can't be used
+MARK: Final = ".seen-by-hands-"
+
+
+class HandLost(Exception):
+    """The hand, its node, or the way there is gone: another may do the task."""
+
+
+@dataclass(eq=False, slots=True)
+class ActorHand:
+    """A hand that is ready, and the actor of Ray's that it is."""
+
+    actor: Any
+    ready: Ready
+    dropped: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def read(self, task: Task, seconds: float, files: Files) -> tuple[Report, Files]:
+        """Return the task's end, or its first question. Raises HandLost."""
+        line = msgspec.json.encode(task)
+        return await _step(self.actor.read.remote(line, seconds, files), seconds)
+
+    async def answer(self, reply: Reply, seconds: float) -> tuple[Report, Files]:
+        """Answer a question; return the task's end, or its next question. Raises HandLost."""
+        return await _step(self.actor.answer.remote(msgspec.json.encode(reply)), seconds)
+
+    def stop(self) -> None:
+        """End the task in progress."""
+        self.actor.stop.remote()
+
+
+async def _step(answer: Awaitable[tuple[bytes, Files]], seconds: float) -> tuple[Report, Files]:
+    from ray.exceptions import RayError
+
+    try:
+        async with asyncio.timeout(seconds + GRACE):
+            line, files = await answer
+    except (RayError, TimeoutError) as error:
+        raise HandLost from error
+    return msgspec.json.decode(line, type=Report), files
+
+
+class Crew:
+    """Keeps the hands that are wanted; `turns` gives them out, and `tell` is told how they are."""
+
+    def __init__(self, wanted: Wanted, tell: Callable[[Standing], None]) -> None:
+        self.wanted = wanted
+        self.turns: Turns[ActorHand] = Turns()
+        self._tell = tell
+        self._hands: set[ActorHand] = set()
+        self._figures: dict[str, NodeFigures] = {}
+        self._refused: dict[str, str] = {}
+        self._lost: Counter[str] = Counter()
+        self._mark = Path(wanted.shared, f"{MARK}{secrets.token_hex(8)}")
+
+    async def keep(self) -> Trouble:
+        """Keep as many hands as are wanted and the cluster has room for.
+
+        Returns only where no hand can be used from the beginning, and says why.
+        """
+        trouble: Trouble | None = None
+        try:
+            self._leave_mark()
+            async with asyncio.TaskGroup() as slots:
+                trouble = await self._widen(slots)
+                raise _Ended
+        except* _Ended:
+            pass
+        finally:
+            if self.wanted.shared:
+                self._mark.unlink(missing_ok=True)
+        assert trouble is not None
+        return trouble
+
+    def _leave_mark(self) -> None:
+        """Put a file where the documents are, by which a hand sees whether it is the same place."""
+        if not self.wanted.shared:
+            return
+        for left in self._mark.parent.glob(f"{MARK}*"):  # by a foreman that was killed
+            left.unlink(missing_ok=True)
+        self._mark.touch()
+
+    async def _widen(self, slots: asyncio.TaskGroup) -> Trouble:
+        """Add hands as the cluster grows; return why none can be used, if that is so at first."""
+        number = 0
+        alive: set[str] = set()
+        while True:
+            rooms = await asyncio.to_thread(_rooms)
+            self._lost["nodes"] += len(alive - set(rooms))
+            alive = set(rooms)
+            fit = sum(room_in(room, self.wanted) for room in rooms.values())
+            most = self.wanted.hands or fit
+            if not most and not number:
+                return Trouble(too_small(list(rooms.values()), self.wanted))
+            while number < most:
+                number += 1
+                slots.create_task(self._keep_one())
+            self._tell(self.standing())
+            if self._refused and not self._figures:
+                return Trouble("; ".join(self._refused.values()))
+            await asyncio.sleep(BEAT)
+
+    async def _keep_one(self) -> None:
+        """Keep one hand: put another in its place whenever it is lost."""
+        while True:
+            hand = await self._hired()
+            if hand is None:
+                await asyncio.sleep(REFUSED_FOR)
+                continue
+            self._hands.add(hand)
+            self._figures.setdefault(hand.ready.address, NodeFigures(hand.ready.address))
+            self.turns.give(hand)
+            self._tell(self.standing())
+            await _loss_of(hand)
+            self._hands.discard(hand)
+            self.turns.withdraw(hand)
+            self._lost["hands"] += 1
+            self._tell(self.standing())
+
+    async def _hired(self) -> ActorHand | None:
+        """Return a new hand once it is ready; None if it can't be used, which is noted."""
+        import ray
+        from ray.exceptions import RayError
+
+        from batcher.cluster.hand import Hand
+
+        wanted = self.wanted
+        placed = ray.remote(Hand).options(
+            num_cpus=wanted.cpus,
+            memory=wanted.memory or None,
+            resources=wanted.resources,
+            max_restarts=0,
+            max_task_retries=0,
+            scheduling_strategy="SPREAD",
+        )
+        actor = placed.remote(
+            wanted.parser, int(wanted.cpus), str(self._mark) if wanted.shared else ""
+        )
+        try:
+            ready = msgspec.json.decode(await actor.ready.remote(), type=Ready)
+        except RayError as error:
+            self._refuse(" ".join(str(error).split()))
+            return None
+        if ready.version != batcher.__version__:
+            self._refused[ready.address] = (
+                f"node {ready.address} has batcher {ready.version}, and this machine "
+                f"{batcher.__version__}: install the same on every node"
+            )
+            ray.kill(actor)
+            return None
+        self._refused.clear()
+        return ActorHand(actor, ready)
+
+    def _refuse(self, said: str) -> None:
+        """Note why a hand didn't start; one that was lost while starting is no reason."""
+        if "No module named" in said:
+            missing = said.partition("No module named")[2].split()[0].strip("'\".,")
+            self._refused[missing] = (
+                f"a node of the cluster has no module {missing}: install reducto-batcher there, "
+                "for the Python that Ray runs with"
+            )
+        elif "OSError" in said or "_NotReady" in said:
+            self._refused["start"] = f"a hand's process can't be started: …{said[-200:]}"
+
+    def give_back(self, hand: ActorHand) -> None:
+        """Let another task have the hand, unless it was lost meanwhile."""
+        if hand in self._hands:
+            self.turns.give(hand)
+
+    def count(self, hand: ActorHand, report: Report, seconds: float) -> None:
+        """Count what a hand has done in this time."""
+        before = self._figures[hand.ready.address]
+        self._figures[hand.ready.address] = msgspec.structs.replace(
+            before,
+            documents=before.documents + 1,
+            pages=before.pages + report.num_pages,
+            seconds=round(before.seconds + seconds, 3),
+        )
+
+    def standing(self) -> Standing:
+        """Return how the hands are."""
+        at = Counter(hand.ready.address for hand in self._hands)
+        nodes = [
+            msgspec.structs.replace(figures, hands=at[address])
+            for address, figures in sorted(self._figures.items())
+        ]
+        return Standing(
+            hands=len(self._hands),
+            nodes=nodes,
+            lost_hands=self._lost["hands"],
+            lost_nodes=self._lost["nodes"],
+            refused=list(self._refused.values()),
+        )
+
+
+class _Ended(Exception):
+    """Ends a group of tasks from within."""
+
+
+async def _loss_of(hand: ActorHand) -> None:
+    """Wait until the hand is lost or given up; then end it, wherever it still is."""
+    import ray
+    from ray.exceptions import RayError
+
+    async def dead() -> None:
+        with suppress(RayError):
+            await hand.actor.until_death.remote()
+
+    ends = {asyncio.ensure_future(dead()), asyncio.ensure_future(hand.dropped.wait())}
+    try:
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for end in ends:
+            end.cancel()
+    ray.kill(hand.actor)
+
+
+def _rooms() -> dict[str, Room]:
+    """Return what each living node has, by its id."""
+    import ray
+
+    return {
+        node["NodeID"]: Room(node["NodeManagerAddress"], node["Resources"])
+        for node in ray.nodes()
+        if node["Alive"]
+    }

@@ -1,0 +1,147 @@
+"""A hand on a node: an actor of Ray's around one worker process.
+
+The process that reads documents is the same as on one machine, with the same limits and without
+secrets. It holds no key, calls no API, opens no ledger, and writes no output: what it makes is
+returned as bytes. It is lost with its node, and never restarted by Ray.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+import batcher
+from batcher.cluster.messages import Ready
+from batcher.cluster.parcels import Files, gathered, unpacked
+from batcher.reducto.api_types import ErrorName
+from batcher.service.tasks import Question, Reply, Report, Task
+from batcher.service.workers import Worker
+
+# A report and the files it speaks of. Bytes, so that only this module's code reads them.
+Step = tuple[bytes, Files]
+FOLDER: Final = "batcher-hand-"
+LOCK: Final = "in-use"
+
+
+class Hand:
+    """Reads one task at a time; `cores` is how many it may keep busy.
+
+    `mark` is the path of a file where the foreman is: who sees it reads the documents of its folder
+    there.
+    """
+
+    def __init__(self, parser: str, cores: int, mark: str) -> None:
+        self._worker = Worker(parser=parser, ask=self._ask)
+        self._cores = max(1, cores)
+        self._shared = str(Path(mark).parent) if mark and Path(mark).is_file() else ""
+        self._questions: asyncio.Queue[Question] = asyncio.Queue()
+        self._replies: asyncio.Queue[Reply] = asyncio.Queue()
+        self._reading: asyncio.Task[Step] | None = None
+        _sweep(Path(tempfile.gettempdir()))
+        self._folder = Path(tempfile.mkdtemp(prefix=FOLDER))
+        self._lock = _locked(self._folder)
+
+    async def ready(self) -> bytes:
+        """Start the process that reads, and say where it is. Raises OSError if it can't start."""
+        import ray  # it is there already: this runs within an actor
+
+        await self._worker.warm_up()
+        context = ray.get_runtime_context()
+        return msgspec.json.encode(
+            Ready(
+                context.get_node_id(),
+                ray.util.get_node_ip_address(),
+                batcher.__version__,
+                bool(self._shared),
+            )
+        )
+
+    async def until_death(self) -> None:
+        """Never return: whoever waits for this learns at once that the hand is lost."""
+        await asyncio.Event().wait()
+
+    async def read(self, task: bytes, seconds: float, files: Files) -> Step:
+        """Begin a task, and return its end or its first question."""
+        self._questions = asyncio.Queue()  # an earlier task may have left some open
+        self._replies = asyncio.Queue()
+        self._reading = asyncio.ensure_future(
+            self._read(msgspec.json.decode(task, type=Task), seconds, files)
+        )
+        return await self._next()
+
+    async def answer(self, reply: bytes) -> Step:
+        """Answer the question of the task in progress, and return its end or its next one."""
+        self._replies.put_nowait(msgspec.json.decode(reply, type=Reply))
+        return await self._next()
+
+    async def stop(self) -> None:
+        """End the task in progress, whose report says that its process died."""
+        self._worker.kill()
+
+    async def _next(self) -> Step:
+        assert self._reading is not None
+        asked = asyncio.ensure_future(self._questions.get())
+        await asyncio.wait({asked, self._reading}, return_when=asyncio.FIRST_COMPLETED)
+        if asked.done():
+            return msgspec.json.encode(Report(question=asked.result())), {}
+        asked.cancel()
+        return self._reading.result()
+
+    async def _read(self, task: Task, seconds: float, files: Files) -> Step:
+        try:
+            with _emptied(self._folder / "task") as folder:
+                here = unpacked(task, files, folder, shares=self._shared)
+                report = await self._worker.read(
+                    here, seconds=seconds, on_stage=lambda stage: None, cores=lambda: self._cores
+                )
+                return msgspec.json.encode(report), {} if report.name else gathered(here)
+        except OSError as error:
+            message = f"The disk of a node refuses: {type(error).__name__}: {error.strerror}"
+            refusal = Report(name=ErrorName.SERVICE_UNAVAILABLE, code=503, message=message)
+            return msgspec.json.encode(refusal), {}
+
+    async def _ask(self, question: Question) -> Reply:
+        self._questions.put_nowait(question)
+        return await self._replies.get()
+
+
+@contextmanager
+def _emptied(folder: Path) -> Iterator[Path]:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _locked(folder: Path) -> int:
+    """Mark the folder as in use, for as long as this process lives."""
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return lock
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what hands left that were killed: it may hold parts of documents."""
+    for left in folder.glob(f"{FOLDER}*"):
+        try:
+            lock = os.open(left / LOCK, os.O_RDWR)
+        except OSError:  # another user's, or one that is being made
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left, ignore_errors=True)
+        except OSError:
+            pass
+        finally:
+            os.close(lock)

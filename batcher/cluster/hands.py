@@ -1,0 +1,47 @@
+"""What a hand is: it reads one document at a time, here or on another machine.
+
+Two kinds exist, `cluster.local` and `cluster.on_ray`, and `tests/cluster` holds both to the same
+contract. A hand's work is free and may be done again: whoever lends one may do a task twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+from batcher.service.tasks import Report, Task
+
+
+class Hand(Protocol):
+    """Reads one document at a time."""
+
+    async def warm_up(self) -> None:
+        """Get ready, if that takes time. Raises OSError where it can't."""
+
+    async def read(
+        self,
+        task: Task,
+        *,
+        seconds: float,
+        on_stage: Callable[[str], None],
+        cores: Callable[[], int] = lambda: 1,
+    ) -> Report:
+        """Do the task and return its report; the files that the task names are durable by then.
+
+        `seconds` is the wall-clock time allowed from the moment the task begins, and `cores` says
+        how many cores it may keep busy on this machine. What goes wrong is a Report: TIMEOUT, or
+        SUBPROCESS_CRASHED for a process that died.
+        """
+
+    def kill(self) -> None:
+        """End the task in progress, if any, whose report is then a failure."""
+
+    async def close(self) -> None:
+        """End the task in progress at once, and free what the hand holds."""
+
+
+class Hands(Protocol):
+    """All that can be borrowed at a time."""
+
+    def each(self) -> AsyncIterator[Hand]:
+        """Yield every hand, and wait for more of them where more may come."""

@@ -1,0 +1,92 @@
+"""The messages between a service and its foreman, one JSON line each.
+
+Both sides import this module, so it knows neither processes nor Ray.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from batcher.service.tasks import Reply, Report, Task
+
+# Bytes of a message; a question for a model holds the document's text.
+LONGEST_LINE = 64 << 20
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which cluster, and what to borrow there: the foreman's first line.
+
+    `address` is one of Ray's, `auto`, or `local` for a cluster of this machine alone. `hands` is
+    the most there may be; 0: as many as the cluster has room for. Each takes `cpus`, `memory` in
+    bytes, and `resources` by name. `parser` is the module that reads documents. `shared` is the
+    folder that holds them: nodes that see it read them there, others are sent them.
+    """
+
+    address: str = "auto"
+    hands: int = 0
+    cpus: float = 1
+    memory: int = 0
+    resources: dict[str, float] = {}
+    parser: str
+    shared: str
+
+
+class Order(msgspec.Struct, frozen=True, omit_defaults=True):
+    """To the foreman: a task with its seconds, the reply to its question, or its end."""
+
+    call: int
+    task: Task | None = None
+    seconds: float = 0
+    reply: Reply | None = None
+    cancel: bool = False
+
+
+class NodeFigures(msgspec.Struct, frozen=True):
+    """What the hands of a node have done: `seconds` is how long they were at it, all together."""
+
+    address: str
+    hands: int = 0
+    documents: int = 0
+    pages: int = 0
+    seconds: float = 0.0
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """The hands there are, and how many were lost with how many nodes.
+
+    `refused` says, in a sentence each, why hands of some nodes can't be used.
+    """
+
+    hands: int = 0
+    nodes: list[NodeFigures] = []
+    lost_hands: int = 0
+    lost_nodes: int = 0
+    refused: list[str] = []
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """Why the foreman ends. `passing`: another foreman may do better."""
+
+    message: str
+    passing: bool = False
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """From the foreman: a task's stage, question or end; or how the cluster is."""
+
+    call: int = 0
+    report: Report | None = None
+    standing: Standing | None = None
+    trouble: Trouble | None = None
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """What a hand says of itself before its first task.
+
+    `sees_folder`: the folder of the service's documents is there, and is the same one.
+    """
+
+    node: str
+    address: str
+    version: str
+    sees_folder: bool

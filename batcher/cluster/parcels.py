@@ -1,0 +1,110 @@
+"""The files of a task as bytes: to a node that doesn't see them, and from any node back.
+
+A hand keeps them in a folder of its own, below which each has the path that it has at home.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from batcher.reducto.api_types import JobType
+from batcher.service.rendering import write_whole
+from batcher.service.tasks import Task, TaskInput
+
+Files = dict[str, bytes]
+
+# The name of the result itself among what comes back; attachments have names of their own.
+RESULT: Final = ""
+
+
+def packed(task: Task, *, but_for: str) -> Files:
+    """Return the files that the task reads, by their paths, without those in the folder `but_for`.
+
+    A file that is gone is left out: who reads it will say so.
+    """
+    files = {}
+    for path in _inputs(task):
+        if but_for and path.is_relative_to(but_for):
+            continue
+        try:
+            files[str(path)] = path.read_bytes()
+        except OSError:
+            continue
+    return files
+
+
+def _inputs(task: Task) -> Iterator[Path]:
+    for source in task.sources:
+        path = Path(source.path)
+        yield path
+        if source.job:  # a long result is kept apart from its answer
+            yield path.with_suffix("") / "result.json"
+    if task.tools.pipelines and task.type == JobType.PIPELINE:
+        folder = Path(task.tools.pipelines)
+        yield from (path for path in folder.rglob("*") if path.suffix in {".toml", ".json"})
+
+
+def unpacked(task: Task, files: Mapping[str, bytes], folder: Path, *, shares: str) -> Task:
+    """Write the files below `folder`, and return the task with its paths there.
+
+    Those in the folder `shares` are read where they are; results are always written here.
+    """
+    for path, content in files.items():
+        place = below(folder, path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+    result = folder / "made" / "result.json"
+    result.parent.mkdir(parents=True)
+    tools = task.tools
+    if tools.pipelines:
+        tools = msgspec.structs.replace(tools, pipelines=str(below(folder, tools.pipelines)))
+    return msgspec.structs.replace(
+        task,
+        sources=[_moved(source, folder, shares) for source in task.sources],
+        result=str(result),
+        attachments=str(folder / "made" / "attachments"),
+        tools=tools,
+    )
+
+
+def _moved(source: TaskInput, folder: Path, shares: str) -> TaskInput:
+    if shares and Path(source.path).is_relative_to(shares):
+        return source
+    return msgspec.structs.replace(source, path=str(below(folder, source.path)))
+
+
+def below(folder: Path, path: str) -> Path:
+    """Return where the file of this path is kept below the folder."""
+    return folder / "given" / path.lstrip("/")
+
+
+def gathered(task: Task) -> Files:
+    """Return what the task has written, by name."""
+    files = {}
+    result = Path(task.result)
+    if result.exists():
+        files[RESULT] = result.read_bytes()
+    attachments = Path(task.attachments)
+    if attachments.is_dir():
+        files |= {path.name: path.read_bytes() for path in attachments.iterdir()}
+    return files
+
+
+def delivered(task: Task, files: Mapping[str, bytes]) -> None:
+    """Write what a hand has made to where the task wants it, the result last.
+
+    All of it is durable on return. A name with a path in it is ignored: the hand's machine read a
+    stranger's document, and may not choose where this one writes.
+    """
+    attachments = Path(task.attachments)
+    for name, content in files.items():
+        if name == RESULT or Path(name).name != name or name == "..":
+            continue
+        attachments.mkdir(mode=0o700, exist_ok=True)
+        write_whole(attachments / name, content)
+    if RESULT in files:
+        write_whole(Path(task.result), files[RESULT])

@@ -1,0 +1,49 @@
+"""Hands of each kind, and the address of a Ray cluster of two nodes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+from lending import PARSER, SERVICE_TESTS, WITHOUT_RAY, Lend, started
+
+from batcher.cluster.local import LocalHands
+from batcher.cluster.messages import Wanted
+from batcher.cluster.on_ray import RayHands
+
+sys.path.append(SERVICE_TESTS)  # readers and hands get this process's path
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a cluster of two nodes; the test is skipped without Ray."""
+    if find_spec("ray") is None:
+        pytest.skip(WITHOUT_RAY)
+    folder = tmp_path_factory.getbasetemp()
+    return started(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
+
+
+@pytest.fixture(params=["local", "ray"])
+def lend(request: pytest.FixtureRequest) -> Lend:
+    """What lends hands of each kind: a context manager that takes their number, and `ask`.
+
+    Those of Ray are sent documents by value, unless they may see a `shared` folder.
+    """
+    if request.param == "local":
+
+        @asynccontextmanager
+        async def lent(hands: int = 1, *, shared: str = "", **more: Any) -> Any:
+            yield LocalHands(hands, parser=PARSER, **more)
+
+        return lent
+    address = request.getfixturevalue("cluster")
+
+    def borrowed(hands: int = 1, *, shared: str = "", **more: Any) -> RayHands:
+        wanted = Wanted(address=address, hands=hands, parser=PARSER, shared=shared)
+        return RayHands(wanted, **more)
+
+    return borrowed

@@ -1,0 +1,184 @@
+"""What holds for every hand, of this machine or of a cluster, by path and by value."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from lending import Lend
+
+from batcher.service.tasks import Question, Reply, Report, Task, TaskInput, Tools
+
+LONG = 30.0  # seconds
+
+
+@asynccontextmanager
+async def one_of(hands: Any) -> AsyncIterator[Any]:
+    """One of the hands, until the block ends."""
+    each = hands.each()
+    hand = await anext(each)
+    await hand.warm_up()
+    try:
+        yield hand
+    finally:
+        await hand.close()
+        await each.aclose()
+
+
+class Desk:
+    """A folder of documents, and of what hands make of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.number = 0
+
+    def task(self, text: str, **more: Any) -> Task:
+        self.number += 1
+        path = self.folder / f"{self.number}.txt"
+        path.write_text(text)
+        return Task(
+            job_id=f"job-{self.number}",
+            type="Parse",
+            request={},
+            sources=[TaskInput(str(path))],
+            result=str(self.folder / f"{self.number}.json"),
+            attachments=str(self.folder / f"{self.number}"),
+            token="t",
+            seconds=60,
+            **more,
+        )
+
+    async def read(self, hand: Any, text: str, *, seconds: float = LONG) -> Report:
+        self.stages: list[str] = []
+        return await hand.read(self.task(text), seconds=seconds, on_stage=self.stages.append)
+
+    def extraction(self) -> Task:
+        """A task that asks a model."""
+        schema = {"type": "object", "properties": {"colour": {"type": "string"}}}
+        task = self.task("the sky is blue", tools=Tools(model=True))
+        request = {"instructions": {"schema": schema}}
+        return msgspec.structs.replace(task, type="Extract", request=request)
+
+    @property
+    def result(self) -> Any:
+        """The result that was made last."""
+        return json.loads((self.folder / f"{self.number}.json").read_bytes())["result"]
+
+    @property
+    def content(self) -> str:
+        """The text that was read last."""
+        content: str = self.result["chunks"][0]["content"]
+        return content
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+@pytest.mark.parametrize("seen", [True, False])
+async def test_a_document_is_read_and_its_result_is_where_it_is_wanted(
+    lend: Lend, desk: Desk, seen: bool
+):
+    """With pages, time, the stage before the end, and pictures beside it, whether the hand sees the
+    folder or not; nothing else is left.
+    """
+    async with lend(shared=str(desk.folder) if seen else "") as hands, one_of(hands) as hand:
+        report = await desk.read(hand, "hello")
+        assert report.name == "", report
+        assert (report.num_pages, desk.content) == (1, "hello")
+        assert report.duration > 0 and desk.stages == ["Completing"]
+        await desk.read(hand, "picture")
+        assert (desk.folder / "2" / "page-1.png").read_bytes() == b"\x89PNG"
+    assert not list(desk.folder.rglob("*.part")) and not list(desk.folder.glob(".*"))
+
+
+async def test_what_goes_wrong_is_a_report(lend: Lend, desk: Desk):
+    """A reader that dies or dawdles, and a document that is refused or gone; then the next."""
+    async with lend() as hands, one_of(hands) as hand:
+        assert (await desk.read(hand, "die")).name == "SUBPROCESS_CRASHED"
+        assert (await desk.read(hand, "refuse")).name == "DOCUMENT_CORRUPT"
+        never = f"wait for {desk.folder / 'never'}"
+        assert (await desk.read(hand, never, seconds=0.3)).name == "TIMEOUT"
+        task = desk.task("gone")
+        Path(task.sources[0].path).unlink()
+        report = await hand.read(task, seconds=LONG, on_stage=lambda stage: None)
+        assert "the upload is gone" in report.message
+        assert (await desk.read(hand, "alive")).name == ""
+
+
+async def test_a_reason_names_no_file(lend: Lend, desk: Desk):
+    """Files have names of their own at each hand, and reasons are counted by their words."""
+    async with lend() as hands, one_of(hands) as hand:
+        reasons = {(await desk.read(hand, "name the file")).message for _ in range(2)}
+    assert len(reasons) == 1 and "/" not in reasons.pop()
+
+
+async def test_a_task_that_is_ended_leaves_the_hand_to_the_next(lend: Lend, desk: Desk):
+    """Its report is a failure, at once."""
+    async with lend() as hands, one_of(hands) as hand:
+        begun = desk.folder / "begun"
+        reading = asyncio.create_task(desk.read(hand, f"say so in {begun} and never end"))
+        while not begun.exists():  # noqa: ASYNC110 (another process makes it)
+            await asyncio.sleep(0.01)
+        hand.kill()
+        assert (await reading).name == "SUBPROCESS_CRASHED"
+        assert (await desk.read(hand, "alive")).name == "" and desk.content == "alive"
+
+
+async def test_a_model_is_asked_here(lend: Lend, desk: Desk):
+    """Each question comes back from where the document is read, and its answer goes there."""
+    said = ["not what was asked for", '{"colour": "blue"}']
+    asked: list[Question] = []
+
+    async def ask(question: Question) -> Reply:
+        asked.append(question)
+        return Reply(text=said[len(asked) - 1])
+
+    async with lend(ask=ask) as hands, one_of(hands) as hand:
+        report = await hand.read(desk.extraction(), seconds=LONG, on_stage=lambda stage: None)
+        assert report.name == "" and len(asked) == 2
+        assert "the sky is blue" in asked[0].messages[1]["content"]
+        assert desk.result == [{"colour": "blue"}]
+
+
+async def test_without_a_model_that_is_said(lend: Lend, desk: Desk):
+    """A task that asks one all the same fails by name."""
+    async with lend() as hands, one_of(hands) as hand:
+        report = await hand.read(desk.extraction(), seconds=LONG, on_stage=lambda stage: None)
+        assert report.name == "LLM_PROVIDER_ERROR"
+
+
+async def test_a_document_sees_no_secret(lend: Lend, desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    """Neither this process's nor a node's: whoever takes over a reader finds no key."""
+    monkeypatch.setenv("REDUCTO_API_KEY", "a-secret-of-this-machine")
+    async with lend() as hands, one_of(hands) as hand:
+        await desk.read(hand, "environment")
+        assert "PATH" in desk.content
+        assert "REDUCTO_API_KEY" not in desk.content and "CANARY" not in desk.content
+
+
+async def test_each_hand_reads_at_the_same_time(lend: Lend, desk: Desk):
+    """As many documents are in progress as there are hands."""
+    async with lend(2) as hands:
+        each = hands.each()
+        two = [await anext(each), await anext(each)]
+        signal = desk.folder / "signal"
+        waiting = asyncio.create_task(desk.read(two[0], f"wait for {signal}"))
+        report = await Desk(_made(desk.folder / "other")).read(two[1], "quick")
+        assert report.name == "" and not waiting.done()
+        signal.touch()
+        assert (await waiting).name == ""
+        for hand in two:
+            await hand.close()
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder

@@ -13,7 +13,7 @@ import batcher
 
 ROOT = Path(batcher.__file__).parent
 ORDER = (
-    "exit_codes errors doorkeeper common reducto manifest core adapters cluster ledger sources"
+    "exit_codes errors doorkeeper common reducto manifest core cluster adapters ledger sources"
     " outputs stages runs maintenance"
     " views results batches api aio blocking web cli"
 ).split()
@@ -22,7 +22,7 @@ INSIDE = {
     " option_shapes option_meanings option_checks citations results result_places result_fields"
     " result_content result_links links_within"
     " webhook_signature address_lists inputs responses calls client fake_client",
-    "cluster": "messages turns room parcels hands hand crew orders foreman local on_ray",
+    "cluster": "messages figures turns room parcels hands hand crew orders foreman local on_ray",
     "ledger": "filesystem lock connection queries.rows queries.fragments queries.notes"
     " queries.failed_documents"
     " queries.sending queries.tracking queries.sharing queries.audit queries.repair"
@@ -31,8 +31,8 @@ INSIDE = {
     " queries.source_place schema sqlite_tools migrations"
     " claim journal integrity run_spend event_writes intake writer ledger remembered"
     " named derived_outputs statistics history reader",
-    "runs": "preflight callback metrics notifications wiring end_of_run kinds cancelling running"
-    " plan checks document_cache one_document",
+    "runs": "preflight callback cluster_record metrics notifications wiring end_of_run kinds"
+    " cancelling running plan checks document_cache one_document",
     "results": "document frames reader",
     "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal demo"
     " storage prune sample_file",

@@ -169,6 +169,15 @@ FLAGS: Final = (
         "The most pages of this run, jobs in flight included.",
     ),
     _Flag(
+        ("--on",),
+        "cluster",
+        "engine",
+        str,
+        "ray",
+        "Read documents on the nodes of a Ray cluster; -S cluster.address=… says which.",
+        choices=("ray",),
+    ),
+    _Flag(
         ("--stop-at",),
         "limits",
         "stop_at",

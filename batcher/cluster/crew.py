@@ -6,10 +6,11 @@ It puts another in the place of each that is lost, and takes in nodes that join.
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,14 +18,13 @@ from typing import Any, Final
 import msgspec
 
 import batcher
-from batcher.cluster.messages import NodeFigures, Ready, Standing, Trouble, Wanted
+from batcher.cluster.figures import NodeCount
+from batcher.cluster.messages import Ready, Standing, Trouble, Wanted
 from batcher.cluster.parcels import Files
 from batcher.cluster.room import Room, room_in, too_small
 from batcher.cluster.turns import Turns
 from batcher.service.tasks import Reply, Report, Task
 
-# Seconds that a node may be silent beyond the time that its task is allowed.
-GRACE: Final = 30.0
 BEAT: Final = 1.0  # seconds from one look at the cluster to the next, and between standings
 REFUSED_FOR: Final = 10.0  # seconds until another hand is tried where one can't be used
 MARK: Final = ".seen-by-hands-"
@@ -40,16 +40,19 @@ class ActorHand:
 
     actor: Any
     ready: Ready
+    grace: float  # seconds
     dropped: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def read(self, task: Task, seconds: float, files: Files) -> tuple[Report, Files]:
         """Return the task's end, or its first question. Raises HandLost."""
         line = msgspec.json.encode(task)
-        return await _step(self.actor.read.remote(line, seconds, files), seconds)
+        return await _step(self.actor.read.remote(line, seconds, files), seconds + self.grace)
 
     async def answer(self, reply: Reply, seconds: float) -> tuple[Report, Files]:
         """Answer a question; return the task's end, or its next question. Raises HandLost."""
-        return await _step(self.actor.answer.remote(msgspec.json.encode(reply)), seconds)
+        return await _step(
+            self.actor.answer.remote(msgspec.json.encode(reply)), seconds + self.grace
+        )
 
     def stop(self) -> None:
         """End the task in progress."""
@@ -60,7 +63,7 @@ async def _step(answer: Awaitable[tuple[bytes, Files]], seconds: float) -> tuple
     from ray.exceptions import RayError
 
     try:
-        async with asyncio.timeout(seconds + GRACE):
+        async with asyncio.timeout(seconds):
             line, files = await answer
     except (RayError, TimeoutError) as error:
         raise HandLost from error
@@ -75,10 +78,14 @@ class Crew:
         self.turns: Turns[ActorHand] = Turns()
         self._tell = tell
         self._hands: set[ActorHand] = set()
-        self._figures: dict[str, NodeFigures] = {}
+        self._counts: dict[str, NodeCount] = {}
         self._refused: dict[str, str] = {}
         self._lost: Counter[str] = Counter()
         self._mark = Path(wanted.shared, f"{MARK}{secrets.token_hex(8)}")
+
+    def tell(self) -> None:
+        """Say how the hands are."""
+        self._tell(self.standing())
 
     async def keep(self) -> Trouble:
         """Keep as many hands as are wanted and the cluster has room for.
@@ -122,8 +129,8 @@ class Crew:
             while number < most:
                 number += 1
                 slots.create_task(self._keep_one())
-            self._tell(self.standing())
-            if self._refused and not self._figures:
+            self.tell()
+            if self._refused and not self._counts:
                 return Trouble("; ".join(self._refused.values()))
             await asyncio.sleep(BEAT)
 
@@ -135,14 +142,15 @@ class Crew:
                 await asyncio.sleep(REFUSED_FOR)
                 continue
             self._hands.add(hand)
-            self._figures.setdefault(hand.ready.address, NodeFigures(hand.ready.address))
+            count = self._counts.setdefault(hand.ready.address, NodeCount())
+            count.sees_folder = hand.ready.sees_folder
             self.turns.give(hand)
-            self._tell(self.standing())
+            self.tell()
             await _loss_of(hand)
             self._hands.discard(hand)
             self.turns.withdraw(hand)
             self._lost["hands"] += 1
-            self._tell(self.standing())
+            self.tell()
 
     async def _hired(self) -> ActorHand | None:
         """Return a new hand once it is ready; None if it can't be used, which is noted."""
@@ -166,7 +174,7 @@ class Crew:
         try:
             ready = msgspec.json.decode(await actor.ready.remote(), type=Ready)
         except RayError as error:
-            self._refuse(" ".join(str(error).split()))
+            self.refuse(" ".join(str(error).split()))
             return None
         if ready.version != batcher.__version__:
             self._refused[ready.address] = (
@@ -176,9 +184,9 @@ class Crew:
             ray.kill(actor)
             return None
         self._refused.clear()
-        return ActorHand(actor, ready)
+        return ActorHand(actor, ready, wanted.grace)
 
-    def _refuse(self, said: str) -> None:
+    def refuse(self, said: str) -> None:
         """Note why a hand didn't start; one that was lost while starting is no reason."""
         if "No module named" in said:
             missing = said.partition("No module named")[2].split()[0].strip("'\".,")
@@ -186,30 +194,45 @@ class Crew:
                 f"a node of the cluster has no module {missing}: install reducto-batcher there, "
                 "for the Python that Ray runs with"
             )
-        elif "OSError" in said or "_NotReady" in said:
-            self._refused["start"] = f"a hand's process can't be started: …{said[-200:]}"
+        elif (why := re.search(r"(?:_NotReady|OSError): (.{,200})", said)) is not None:
+            self._refused["start"] = (
+                f"a hand's process can't be started on a node ({why[1]}): install the same "
+                "packages on every node"
+            )
 
-    def give_back(self, hand: ActorHand) -> None:
-        """Let another task have the hand, unless it was lost meanwhile."""
-        if hand in self._hands:
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[ActorHand]:
+        """Lend a hand for the block, in the order of asking.
+
+        It is given up where the block raises, since what it does then is unknown.
+        """
+        hand = await self.turns.take()
+        count = self._counts[hand.ready.address]
+        clock = asyncio.get_running_loop().time
+        count.begin(clock())
+        try:
+            yield hand
+        except BaseException:
+            hand.dropped.set()
+            raise
+        finally:
+            count.end(clock())
+        if hand in self._hands:  # it may have been lost meanwhile
             self.turns.give(hand)
 
-    def count(self, hand: ActorHand, report: Report, seconds: float) -> None:
-        """Count what a hand has done in this time."""
-        before = self._figures[hand.ready.address]
-        self._figures[hand.ready.address] = msgspec.structs.replace(
-            before,
-            documents=before.documents + 1,
-            pages=before.pages + report.num_pages,
-            seconds=round(before.seconds + seconds, 3),
-        )
+    def count(self, hand: ActorHand, report: Report) -> None:
+        """Count what a hand has done."""
+        count = self._counts[hand.ready.address]
+        count.documents += 1
+        count.pages += report.num_pages
 
     def standing(self) -> Standing:
         """Return how the hands are."""
         at = Counter(hand.ready.address for hand in self._hands)
+        now = asyncio.get_running_loop().time()
         nodes = [
-            msgspec.structs.replace(figures, hands=at[address])
-            for address, figures in sorted(self._figures.items())
+            count.figures(address, at[address], now)
+            for address, count in sorted(self._counts.items())
         ]
         return Standing(
             hands=len(self._hands),

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -21,6 +23,7 @@ from batcher.cluster.messages import LONGEST_LINE, Answer, Order, Trouble, Wante
 from batcher.cluster.orders import Orders
 from batcher.common.extras import install_command
 
+KNOCK: Final = 5.0  # seconds for somebody to answer at the cluster's address
 LAST_WORD: Final = 5.0  # seconds to leave the cluster in; then the process exits at once
 
 Say = Callable[[Answer], None]
@@ -35,13 +38,24 @@ def main() -> None:
         out.write(msgspec.json.encode(answer) + b"\n")
         out.flush()
 
-    wanted = msgspec.json.decode(sys.stdin.buffer.readline(), type=Wanted)
+    wanted = msgspec.json.decode(_first_line(), type=Wanted)
     trouble = _join(wanted)
     if trouble is not None:
         say(Answer(trouble=trouble))
         return
     asyncio.run(_serve(wanted, say))
     _leave()
+
+
+def _first_line() -> bytes:
+    """Return the first line of stdin, and read nothing of the orders that may follow it already."""
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(0, 1)
+        if not byte:
+            break
+        line += byte
+    return line
 
 
 def _silence_libraries() -> BinaryIO:
@@ -61,12 +75,26 @@ def _join(wanted: Wanted) -> Trouble | None:
         import ray
     except ImportError:
         return Trouble(f"a cluster needs the extra `ray`: {install_command('ray')}")
+    if nobody := _nobody_at(wanted.address):
+        return _why_not(wanted.address, nobody)
     words: dict[str, Any] = {"include_dashboard": False} if wanted.address == "local" else {}
     try:
         ray.init(address=wanted.address, log_to_driver=False, configure_logging=False, **words)
     except Exception as error:
         return _why_not(wanted.address, " ".join(str(error).split()))
     return None
+
+
+def _nobody_at(address: str) -> str:
+    """Return why nobody answers at HOST:PORT, which Ray itself takes minutes to find out."""
+    match = re.fullmatch(r"\[?([\w.:-]+?)\]?:(\d{1,5})", address)
+    if match is None:
+        return ""
+    try:
+        socket.create_connection((match[1], int(match[2])), timeout=KNOCK).close()
+    except (OSError, OverflowError) as error:
+        return str(error)
+    return ""
 
 
 def _why_not(address: str, said: str) -> Trouble:

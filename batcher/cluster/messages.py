@@ -19,7 +19,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     `address` is one of Ray's, `auto`, or `local` for a cluster of this machine alone. `hands` is
     the most there may be; 0: as many as the cluster has room for. Each takes `cpus`, `memory` in
     bytes, and `resources` by name. `parser` is the module that reads documents. `shared` is the
-    folder that holds them: nodes that see it read them there, others are sent them.
+    folder that holds them: nodes that see it read them there, others are sent them. `grace` is how
+    many seconds a node may be silent beyond the time that its task is allowed.
     """
 
     address: str = "auto"
@@ -29,6 +30,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     resources: dict[str, float] = {}
     parser: str
     shared: str
+    grace: float = 30.0
 
 
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -42,13 +44,22 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class NodeFigures(msgspec.Struct, frozen=True):
-    """What the hands of a node have done: `seconds` is how long they were at it, all together."""
+    """What the hands of a node have done; for `seconds` at least one of them was at it.
+
+    `sees_folder`: they read documents where the service keeps them, and are not sent any.
+    """
 
     address: str
     hands: int = 0
     documents: int = 0
     pages: int = 0
     seconds: float = 0.0
+    sees_folder: bool = False
+
+    @property
+    def pages_per_second(self) -> float:
+        """The pages of a second in which it read; 0 before its first."""
+        return self.pages / self.seconds if self.seconds else 0.0
 
 
 class Standing(msgspec.Struct, frozen=True):

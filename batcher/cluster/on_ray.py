@@ -19,6 +19,7 @@ from typing import Final
 
 import msgspec
 
+from batcher.cluster.figures import Sum
 from batcher.cluster.messages import (
     LONGEST_LINE,
     Answer,
@@ -89,6 +90,7 @@ class RayHands:
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._keeping: asyncio.Task[None] | None = None
         self._last_good = 0.0
+        self._before = Sum()
         self.standing = Standing()
 
     async def __aenter__(self) -> RayHands:
@@ -123,6 +125,11 @@ class RayHands:
         """Wait until the cluster has been gone for too long; then raise ClusterLost."""
         assert self._keeping is not None
         await asyncio.shield(self._keeping)
+
+    @property
+    def foreman(self) -> int | None:
+        """The process id of the foreman, unless it is being replaced."""
+        return self._process.pid if self._process else None
 
     # --- calls ------------------------------------------------------------------------------------
 
@@ -178,7 +185,8 @@ class RayHands:
             trouble = await self._one_foreman()
             if self._last_good > began:
                 pause = FIRST_PAUSE
-            await self._became(Standing(lost_hands=self.standing.lost_hands + self.standing.hands))
+            self._before.close(self.standing)
+            await self._became(Standing())
             if not self._opened.done():
                 self._opened.set_exception(ClusterUnusable(trouble.message))
                 return
@@ -220,7 +228,7 @@ class RayHands:
         """Send each open task once more; one that ended several foremen is given up."""
         for call in list(self._calls.values()):
             call.foremen += 1
-            if call.foremen > MOST_FOREMEN:
+            if call.foremen >= MOST_FOREMEN:
                 self.end(call, _ended_foremen())
                 continue
             if call.asking is not None:
@@ -234,7 +242,8 @@ class RayHands:
                     line = await lines.readline()
                 answer = msgspec.json.decode(line, type=Answer) if line else None
             except (TimeoutError, ValueError):
-                return Trouble("its foreman doesn't answer", passing=True)
+                message = f"no Ray cluster answers at {self._wanted.address} for {SILENCE:g} s"
+                return Trouble(message, passing=True)
             if answer is None:
                 return Trouble("its foreman ended", passing=True)
             if answer.trouble is not None:
@@ -254,7 +263,9 @@ class RayHands:
         else:
             self.end(call, report)
 
-    async def _became(self, standing: Standing) -> None:
+    async def _became(self, own: Standing) -> None:
+        """Take note of how a foreman's hands are."""
+        standing = self._before.with_foreman(own)
         if standing.hands:
             self._last_good = asyncio.get_running_loop().time()
             if not self._opened.done():
@@ -269,7 +280,9 @@ class RayHands:
     def _no_hands(self) -> Trouble | None:
         """Return why the cluster is of no use, if it has had no hand for too long."""
         away = asyncio.get_running_loop().time() - self._last_good
-        if self.standing.hands or away <= self._patience:
+        # the first hand takes its time on a machine that has much to do
+        patience = self._patience if self._opened.done() else max(self._patience, SILENCE)
+        if self.standing.hands or away <= patience:
             return None
         why = "; ".join(self.standing.refused) or "no node has room for a hand at the moment"
         return Trouble(f"it has no hand: {why}", passing=True)

@@ -71,26 +71,22 @@ class Orders:
             report = Report(name=ErrorName.INTERNAL_INVARIANT_VIOLATION, code=500, message=message)
         self._calls.pop(call.order.call, None)
         self._say(Answer(call.order.call, report))
+        if not self._calls:  # perhaps the last for a long time
+            self._crew.tell()
 
     async def _read(self, call: _Call, task: Task) -> Report:
         for lost in range(MOST_LOST):
             if lost:
                 await asyncio.sleep(PAUSE * 2 ** (lost - 1))
-            hand = call.hand = await self._crew.turns.take()
-            began = asyncio.get_running_loop().time()
             try:
-                report = await self._by_hand(call, task, hand)
+                async with self._crew.lent() as call.hand:
+                    report = await self._by_hand(call, task, call.hand)
+                    self._crew.count(call.hand, report)
+                    return report
             except HandLost:
-                hand.dropped.set()
                 continue
-            except Exception:
-                hand.dropped.set()
-                raise
             finally:
                 call.hand = None
-            self._crew.count(hand, report, asyncio.get_running_loop().time() - began)
-            self._crew.give_back(hand)
-            return report
         return Report(
             name=ErrorName.SUBPROCESS_CRASHED,
             code=500,

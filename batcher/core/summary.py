@@ -110,5 +110,7 @@ class Summary:
     audit: Audit = Audit()
     # files that were left out, by reason and in words; empty if there were none
     left_out: Mapping[str, Any] = field(default_factory=dict)
+    # how the cluster was that read documents, if there was one: hands, nodes, losses
+    cluster: Mapping[str, Any] = field(default_factory=dict)
     # saved documents of the whole batch of which the service left something out
     not_served: NotServed = NotServed()

@@ -7,9 +7,9 @@ took into a temporary table, which ends with the connection.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from batcher.common.formatting import format_duration
 from batcher.core.lifecycle import VERDICTS
@@ -105,6 +105,7 @@ class Statistics:
     left_out: str  # in words, by the latest run that finished its scan
     not_served: NotServed
     failed: Sequence[tuple[FailureGroup, Sequence[FailedDocument]]]  # the first of each group
+    cluster: Mapping[str, Any] | None  # of the latest run
 
 
 def statistics(db: sqlite3.Connection) -> Statistics:
@@ -148,6 +149,7 @@ def statistics(db: sqlite3.Connection) -> Statistics:
             left_out=str(reporting.left_out().get("words", "")),
             not_served=reporting.not_served(),
             failed=_failed(db),
+            cluster=reporting.cluster(),
         )
     finally:
         db.execute("ROLLBACK")

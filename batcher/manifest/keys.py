@@ -22,6 +22,7 @@ from batcher.exit_codes import RunEnd
 from batcher.manifest.headers import problems as header_problems
 from batcher.manifest.model import (
     LOCAL,
+    Cluster,
     Limits,
     Manifest,
     Metrics,
@@ -324,6 +325,31 @@ METRICS: Final[Table] = {
         '"127.0.0.1:9464"',
     ),
 }
+CLUSTER: Final[Table] = {
+    "engine": Key("string", "What runs the cluster.", '"ray"', among=("ray",)),
+    "address": Key(
+        "string",
+        "Where the cluster is: host and port, `auto` for the one that this machine is part of, or "
+        "`local` to start one here.",
+        '"10.0.0.5:6379"',
+    ),
+    "hands": Key(
+        "count",
+        "The most processes of the cluster that read documents.",
+        "64",
+        default="as many as it has room for",
+    ),
+    "cpus": Key("amount", "The cores that each of them takes.", "2"),
+    "memory": Key(
+        "size", "The memory that each of them takes.", '"2GB"', default="none is reserved"
+    ),
+    "resources": Key(
+        "amounts",
+        "What else each of them takes: resources that the cluster's nodes were given by name.",
+        "{ ocr = 1 }",
+        default="none",
+    ),
+}
 RETRY: Final[Table] = {
     "class": Key(
         "string",
@@ -376,6 +402,11 @@ MANIFEST: Final[Table] = {
     "webhook": Key("table", "How the service may call back.", table=WEBHOOK),
     "notify": Key("table", "Who is told how a run ended.", table=NOTIFY),
     "metrics": Key("table", "Who may watch a run: figures for Prometheus.", table=METRICS),
+    "cluster": Key(
+        "table",
+        "The Ray cluster whose nodes read documents for the local service.",
+        table=CLUSTER,
+    ),
 }
 
 
@@ -402,6 +433,7 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
     prices = reading.table(top.get("prices", {}), PRICES, "prices.")
     notify = reading.table(top.get("notify", {}), NOTIFY, "notify.")
     metrics = reading.table(top.get("metrics", {}), METRICS, "metrics.")
+    cluster = reading.table(top.get("cluster", {}), CLUSTER, "cluster.")
     if "notify" in top and "url" not in top["notify"]:
         reading.problems.append(
             Problem("notify.url", "missing", "the address the summary is posted to")
@@ -432,6 +464,7 @@ def read_manifest(data: Mapping[str, Any], *, where: str, folder: Path, stem: st
         prices=Prices(**prices),
         notify=Notify(**notify) if notify else None,
         metrics=Metrics(**metrics) if "metrics" in top else None,
+        cluster=Cluster(**cluster) if "cluster" in top else None,
         where=where,
     )
 

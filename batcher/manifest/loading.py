@@ -182,6 +182,7 @@ def _checked(manifest: Manifest, *, sources: bool = True) -> Manifest:
             Problem("output.mirror", "object stores need obstore, which isn't installed", hint)
         )
     problems += _without_metrics_library(manifest)
+    problems += _without_a_cluster(manifest)
     if problems:
         raise ManifestError(manifest.where, problems)
     return manifest
@@ -204,6 +205,24 @@ def _without_metrics_library(manifest: Manifest) -> Iterator[Problem]:
             "metrics.listen",
             "metrics need prometheus-client, which isn't installed",
             install_command("metrics"),
+        )
+
+
+def _without_a_cluster(manifest: Manifest) -> Iterator[Problem]:
+    """Yield why the manifest's cluster can't be used. Ray itself isn't imported."""
+    if manifest.cluster is None:
+        return
+    if find_spec("ray") is None:
+        yield Problem(
+            "cluster.engine",
+            "a cluster needs Ray, which isn't installed",
+            install_command("ray"),
+        )
+    if not manifest.service.is_local:
+        yield Problem(
+            "cluster",
+            f"{manifest.service.identity} reads documents itself, and has no use for a cluster",
+            'take it out, or set service = "local"',
         )
 
 

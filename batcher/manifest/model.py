@@ -164,6 +164,22 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """The cluster whose nodes read documents for the local service.
+
+    `hands` are the processes that read; None: as many as it has room for. Each takes `cpus`,
+    `memory` in bytes, and `resources` of the cluster's own.
+    """
+
+    engine: str = "ray"
+    address: str = "auto"
+    hands: int | None = None
+    cpus: float = 1
+    memory: int | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """The limits of one run; None means no limit.
 
@@ -220,6 +236,7 @@ class Manifest:
     prices: Prices = field(default_factory=Prices)
     notify: Notify | None = None
     metrics: Metrics | None = None
+    cluster: Cluster | None = None
     where: str = ""
 
     @property

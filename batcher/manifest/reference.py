@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from batcher.manifest import keys
 from batcher.manifest.model import (
+    Cluster,
     Limits,
     Manifest,
     Metrics,
@@ -53,6 +54,7 @@ KINDS: Final[Mapping[str, str]] = {
     "tries": "a whole number, 0 or above",
     "amount": "a number above 0",
     "prices": "a table of dollars by endpoint",
+    "amounts": "a table of amounts by name",
     "clock time": "a time of day, as in `06:00`",
     "list of strings": "a list of text",
 }
@@ -72,6 +74,7 @@ TABLES: Final[tuple[tuple[str, keys.Table, type | None], ...]] = (
     ("[webhook]", keys.WEBHOOK, Webhook),
     ("[notify]", keys.NOTIFY, Notify),
     ("[metrics]", keys.METRICS, Metrics),
+    ("[cluster]", keys.CLUSTER, Cluster),
 )
 
 

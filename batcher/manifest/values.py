@@ -122,6 +122,12 @@ def _prices(value: Any, folder: Path) -> dict[str, float]:
     return {endpoint: READERS["amount"](dollars, folder) for endpoint, dollars in value.items()}
 
 
+def _amounts(value: Any, folder: Path) -> dict[str, float]:
+    if not isinstance(value, dict):
+        raise ValueError(f"a table of amounts by name is wanted, not {shown(value)}")
+    return {name: READERS["amount"](amount, folder) for name, amount in value.items()}
+
+
 def _clock_time(value: Any, _folder: Path) -> time:
     if isinstance(value, time):  # TOML has times of its own: stop_at = 06:00:00
         return value
@@ -175,6 +181,7 @@ READERS: Final[Mapping[str, Callable[[Any, Path], Any]]] = {
     "tries": _tries,
     "amount": _positive("a number", int, float),
     "prices": _prices,
+    "amounts": _amounts,
     "clock time": _clock_time,
     "list of strings": _strings,
 }
@@ -204,6 +211,10 @@ TYPES: Final[Mapping[str, dict[str, Any]]] = {
         "properties": {
             endpoint: {"type": "number", "exclusiveMinimum": 0} for endpoint in ENDPOINTS
         },
+    },
+    "amounts": {
+        "type": "object",
+        "additionalProperties": {"type": "number", "exclusiveMinimum": 0},
     },
     "clock time": {"type": "string"},
     "list of strings": {"type": "array", "items": {"type": "string"}},

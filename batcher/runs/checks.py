@@ -6,13 +6,16 @@ directory written.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from batcher.adapters.clock import SteadyClock
 from batcher.adapters.rate_limits import RateLimiter
+from batcher.cluster.figures import values_of
+from batcher.cluster.messages import Standing
 from batcher.manifest.model import Manifest
 from batcher.outputs.result_store import Store
 from batcher.runs.preflight import open_batch, reach, refuse_foreign_attempts
@@ -22,6 +25,7 @@ from batcher.stages.job_list import EndlessListing
 from batcher.stages.run_control import RunControl
 
 PATIENCE: Final = 5.0  # seconds: somebody waits for the answer; a run at night waits longer
+SETTLE: Final = 3.0  # seconds in which a cluster that starts hands has another one
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,8 @@ class Checked:
     """The outcome of the checks.
 
     `key`: the service accepts the API key. `listing`: the job list has shown a job of ours at some
-    time. `fence`: a deleted upload can't be used any more.
+    time. `fence`: a deleted upload can't be used any more. `cluster`: how the cluster is that reads
+    documents, with a hand on each node; empty without one.
     """
 
     service: str
@@ -37,6 +42,7 @@ class Checked:
     listing: bool
     fence: bool
     warnings: tuple[str, ...]
+    cluster: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_sound(self) -> bool:
@@ -72,4 +78,15 @@ async def check(manifest: Manifest, *, tell: Callable[[str], None]) -> Checked:
         except EndlessListing as error:
             control.warn(str(error))
             listing = False
-        return Checked(reached.identity, True, listing, fence, tuple(control.warnings))
+        cluster = await _settled(control) if manifest.cluster else {}
+        warnings = tuple(control.warnings)
+        return Checked(reached.identity, True, listing, fence, warnings, cluster)
+
+
+async def _settled(control: RunControl) -> dict[str, Any]:
+    """Return how the cluster is, once no more hands have come for a moment."""
+    known: Standing | None = None
+    while control.cluster != known or known is None:
+        known = control.cluster
+        await asyncio.sleep(SETTLE)
+    return values_of(known)

@@ -1,7 +1,8 @@
 """The metrics of one run, for Prometheus: what is counted as it happens, and what the ledger says.
 
 Each run has a registry of its own. The ledger is read when somebody asks, in another thread, and no
-more often than its size allows. Labels have few values: none is a path, an address or a secret.
+more often than its size allows. Labels have few values: none is a path, a document's address or a
+secret.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from prometheus_client.exposition import choose_encoder
 import batcher
 from batcher.adapters.metrics_endpoint import listening
 from batcher.adapters.rate_limits import RateLimits
+from batcher.cluster.messages import Standing
 from batcher.common.addresses import is_loopback
 from batcher.core.lifecycle import State
 from batcher.ledger.connection import reader
@@ -61,9 +63,10 @@ class LedgerFigures:
 class RunMetrics:
     """The registry of a run. It is the `Meter` of the client."""
 
-    def __init__(self, manifest: Manifest, ledger: Ledger) -> None:
+    def __init__(self, manifest: Manifest, ledger: Ledger, control: RunControl) -> None:
         self.registry = CollectorRegistry()
         self._ledger = ledger
+        self._control = control
         self._path = manifest.output.ledger_path
         self._steps = tuple(job.name for job in manifest.jobs)
         # The local service costs nothing, whatever it counts.
@@ -164,6 +167,8 @@ class RunMetrics:
             yield _lanes(self._rate_limits)
         if self._figures is not None:
             yield from self._of_ledger(self._figures)
+        if self._control.cluster is not None:
+            yield from _of_cluster(self._control.cluster)
 
     def _of_requests(self) -> Iterator[Any]:
         too_many = {
@@ -212,6 +217,29 @@ class RunMetrics:
             )
 
 
+def _of_cluster(standing: Standing) -> Iterator[Any]:
+    hands = GaugeMetricFamily(
+        "batcher_cluster_hands", "Processes that read documents, by node.", labels=["node"]
+    )
+    for node in standing.nodes:
+        hands.add_metric([node.address], node.hands)
+    yield hands
+    done: dict[tuple[str, str], dict[tuple[str], float]] = {
+        ("batcher_cluster_documents", "Documents read, by node."): {},
+        ("batcher_cluster_pages", "Pages read, by node."): {},
+        ("batcher_cluster_busy_seconds", "Seconds in which a node was reading."): {},
+    }
+    for node in standing.nodes:
+        for numbers, number in zip(
+            done.values(), (node.documents, node.pages, node.seconds), strict=True
+        ):
+            numbers[(node.address,)] = number
+    for (name, about), numbers in done.items():
+        yield _counter(name, about, ["node"], numbers)
+    lost = {("hand",): standing.lost_hands, ("node",): standing.lost_nodes}
+    yield _counter("batcher_cluster_lost", "Hands and nodes that were lost.", ["what"], lost)
+
+
 def caps(manifest: Manifest) -> dict[str, float]:
     """Return the limits that the manifest sets, by key; `stop_at` isn't an amount."""
     of_run = ("max_documents", "max_pages", "max_credits", "max_cost", "max_duration", "pay_again")
@@ -256,7 +284,7 @@ def _gauge(name: str, about: str, value: float) -> Any:
     return GaugeMetricFamily(name, about, value=value)
 
 
-def _counter(name: str, about: str, labels: list[str], numbers: Mapping[Any, int]) -> Any:
+def _counter(name: str, about: str, labels: list[str], numbers: Mapping[Any, float]) -> Any:
     counter = CounterMetricFamily(name, about, labels=labels)
     for values, number in numbers.items():
         counter.add_metric(values, number)
@@ -279,7 +307,7 @@ async def measuring(
     """Serve the metrics of a run during the block. Raises MetricsUnusable."""
     assert manifest.metrics is not None
     host, port = manifest.metrics.listen
-    metrics = RunMetrics(manifest, ledger)
+    metrics = RunMetrics(manifest, ledger, control)
     async with listening(host, port, metrics.page) as address:
         if not is_loopback(host):
             control.warn(f"anybody who can reach this machine can read its metrics: {address}")

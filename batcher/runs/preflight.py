@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from batcher.adapters.clock import SteadyClock
-from batcher.adapters.local_process import embedded
+from batcher.adapters.local_process import OnCluster, embedded
 from batcher.common.formatting import format_duration
 from batcher.common.secrets import SHORT, Secrets
 from batcher.core.retry_policy import Backoff
@@ -34,6 +34,7 @@ from batcher.errors import (
     Stopped,
     Unreachable,
 )
+from batcher.exit_codes import ExitCode
 from batcher.ledger.claim import forget_claim, refuse_outdated
 from batcher.ledger.journal import journal_of, set_aside
 from batcher.ledger.ledger import Ledger, lock, open_ledger
@@ -212,6 +213,7 @@ async def _reached(
                     retention=service.result_retention,
                     chaos=service.chaos,
                     urls=service.allow_urls,
+                    on=_cluster_of(manifest, control),
                 )
             )
             key_print = LOCAL  # the key is new each time, but the data stays
@@ -234,6 +236,17 @@ async def _reached(
                 "this run goes by"
             )
         yield Connection(client, service.identity, key_print, _token_key(key))
+
+
+def _cluster_of(manifest: Manifest, control: RunControl) -> OnCluster | None:
+    """Return the cluster on which the local service reads, which ends the run if it is lost."""
+    if manifest.cluster is None:
+        return None
+
+    def lost(why: str, exit_code: ExitCode) -> None:
+        control.stop(why, exit_code, abort=True)
+
+    return OnCluster(manifest.cluster, manifest.service.patience, control.cluster_became, lost)
 
 
 def _key(manifest: Manifest) -> str:

@@ -18,6 +18,7 @@ import msgspec
 import batcher
 from batcher.adapters.clock import SteadyClock
 from batcher.adapters.error_log import keeper
+from batcher.cluster.figures import values_of
 from batcher.common.formatting import pluralize
 from batcher.common.secrets import Secrets
 from batcher.core.lifecycle import IN_FLIGHT, State
@@ -34,6 +35,7 @@ from batcher.outputs.result_store import Store
 from batcher.outputs.shapes import shape_of_job
 from batcher.runs.callback import calling_back
 from batcher.runs.cancelling import Chosen, chosen
+from batcher.runs.cluster_record import recording
 from batcher.runs.kinds import Cancellation, CollectRun, Run, RunContext
 from batcher.runs.notifications import publish, publish_failure
 from batcher.runs.preflight import open_batch, reach, refuse_foreign_attempts
@@ -173,7 +175,8 @@ async def _to_its_end(
         )
         if metrics is not None:
             metrics.watch_lanes(run.rate_limits)
-        await run.to_its_end()
+        async with recording(ledger, control):
+            await run.to_its_end()
         audit = _discreet(await run.audit(), ledger.secrets)
         if run.has_taken_its_sample:
             control.finished()
@@ -282,4 +285,5 @@ def _summarise(
         dollars_in_run=round(credits_now * price, 6),
         notes=audit.notes,
         audit=audit,
+        cluster=values_of(control.cluster) if control.cluster else {},
     )

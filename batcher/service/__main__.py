@@ -16,12 +16,16 @@ import signal
 import sys
 import threading
 import warnings
+from dataclasses import replace
 from typing import Any, Final
 
 import aiohttp
 import click
+import msgspec
 
-from batcher.errors import ServiceUnusable
+from batcher.cluster.messages import Standing
+from batcher.common.formatting import pluralize
+from batcher.errors import ClusterLost, ClusterUnusable, ServiceUnusable
 from batcher.exit_codes import ExitCode
 from batcher.service.arguments import KEY_VARIABLE, options_of, service_options
 from batcher.service.local import LocalOptions, LocalService
@@ -67,11 +71,12 @@ def _silence_warnings() -> None:
 async def _serve_anyone(options: LocalOptions, key: str) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    options = replace(options, tell=_Losses().tell)
     async with LocalService(options, key=key) as service:
         _say(service.url)
         if not key:
             _say(f"{KEY_VARIABLE}={service.key}")
-        await stop.wait()
+        await _until(stop, service)
 
 
 async def _serve_parent(options: LocalOptions) -> None:
@@ -85,9 +90,46 @@ async def _serve_parent(options: LocalOptions) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     threading.Thread(target=_await_orphanhood, args=(loop, stop), daemon=True).start()
-    async with LocalService(options, key=key) as service:
-        _say(json.dumps({"url": service.url, "pid": os.getpid()}))
-        await stop.wait()
+    options = replace(options, tell=_say_standing)
+    try:
+        async with LocalService(options, key=key) as service:
+            _say(json.dumps({"url": service.url, "pid": os.getpid()}))
+            await _until(stop, service)
+    except (ClusterUnusable, ClusterLost) as trouble:
+        _say(json.dumps({"trouble": str(trouble), "exit_code": int(trouble.exit_code)}))
+
+
+async def _until(stop: asyncio.Event, service: LocalService) -> None:
+    """Wait for `stop`. Raises ClusterLost if the service's cluster is lost before."""
+    lost = asyncio.create_task(service.lost())
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({lost, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if lost.done():
+            lost.result()
+    finally:
+        lost.cancel()
+        stopped.cancel()
+
+
+def _say_standing(standing: Standing) -> None:
+    _say(msgspec.json.encode({"standing": standing}).decode())
+
+
+class _Losses:
+    """Tells people when the cluster has more or fewer hands than before."""
+
+    def __init__(self) -> None:
+        self._hands = 0
+
+    def tell(self, standing: Standing) -> None:
+        if standing.hands == self._hands:
+            return
+        self._hands = standing.hands
+        nodes = sum(1 for node in standing.nodes if node.hands)
+        words = f"{pluralize(standing.hands, 'hand')} on {pluralize(nodes, 'node')}"
+        lost = f"; {standing.lost_hands} lost so far" if standing.lost_hands else ""
+        click.echo(f"cluster: {words}{lost}", err=True)
 
 
 def _await_orphanhood(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE: Final = "REDUCTO_API_KEY"
 SECRET_VARIABLE: Final = "BATCHER_WEBHOOK_SECRET"  # noqa: S105 (a variable's name)
+BYTES_IN: Final = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
 SECONDS_IN: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -38,6 +39,25 @@ def _orders(ctx: click.Context, option: click.Parameter, text: str) -> Any:
         return read_orders(text)
     except ValueError as problem:
         raise click.BadParameter(str(problem)) from problem
+
+
+def _size(ctx: click.Context, option: click.Parameter, text: str) -> int:
+    """Convert `2GB`, `500MB` or plain bytes into bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([kMG]?)B)?", text.strip())
+    if match is None:
+        raise click.BadParameter(f"{text!r} is no size; write 500MB or 2GB")
+    return int(float(match[1]) * BYTES_IN[match[2] or ""])
+
+
+def _resources(
+    ctx: click.Context, option: click.Parameter, pairs: tuple[str, ...]
+) -> dict[str, float]:
+    """Convert NAME=AMOUNT pairs into a dict."""
+    matches = [re.fullmatch(r"([^=]+)=(\d+(?:\.\d+)?)", pair) for pair in pairs]
+    for pair, match in zip(pairs, matches, strict=True):
+        if match is None:
+            raise click.BadParameter(f"{pair!r} is no amount of a resource; write ocr=1")
+    return {match[1]: float(match[2]) for match in matches if match is not None}
 
 
 FAULT_NAMES: Final = (
@@ -79,6 +99,57 @@ OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
         default=0,
         show_default="one per core",
         help="Processes that read documents.",
+    ),
+    click.option(
+        "--on",
+        "engine",
+        type=click.Choice(["ray"]),
+        help="Read documents on the nodes of a Ray cluster instead (extra `ray`).",
+    ),
+    click.option(
+        "--cluster-address",
+        default="auto",
+        show_default=True,
+        metavar="ADDRESS",
+        help="The cluster: HOST:PORT, `auto` for the one that this machine is of, or `local` to "
+        "start one here.",
+    ),
+    click.option(
+        "--hands",
+        type=click.IntRange(0),
+        default=0,
+        show_default="as many as there is room for",
+        help="Processes of the cluster that read documents, at most.",
+    ),
+    click.option(
+        "--hand-cpus",
+        type=click.FloatRange(0, min_open=True),
+        default=1.0,
+        show_default=True,
+        help="Cores that each takes.",
+    ),
+    click.option(
+        "--hand-memory",
+        default="0",
+        callback=_size,
+        metavar="SIZE",
+        help="Memory that each takes, as in 2GB.",
+    ),
+    click.option(
+        "--hand-resource",
+        "hand_resources",
+        multiple=True,
+        callback=_resources,
+        metavar="NAME=AMOUNT",
+        help="A resource of Ray's that each takes; may be repeated.",
+    ),
+    click.option(
+        "--cluster-patience",
+        callback=_span,
+        default="2m",
+        show_default=True,
+        metavar="SPAN",
+        help="How long the cluster may be gone.",
     ),
     click.option(
         "--retention",
@@ -178,12 +249,15 @@ def options_of(words: dict[str, Any]) -> LocalOptions:
     from batcher.service.local import LocalOptions
     from batcher.service.public_addresses import Reach
 
+    cluster = _cluster(words)
     return LocalOptions(
-        data_dir=words["data_dir"],
+        # a hand may run in another folder
+        data_dir=words["data_dir"].resolve() if cluster else words["data_dir"],
         host=words["host"],
         hosts=words["hosts"],
         port=words["port"],
         workers=words["workers"] or os.cpu_count() or 1,
+        patience=words["cluster_patience"],
         retention=words["retention"],
         capacity=words["capacity"],
         parser=words["parser"],
@@ -193,6 +267,26 @@ def options_of(words: dict[str, Any]) -> LocalOptions:
         seed=words["seed"],
         reach=Reach(words["allow_urls"], words["allow_loopback_urls"]),
         webhooks=_endpoints(words["webhook"], words["webhook_secret_env"]),
+        cluster=cluster,
+    )
+
+
+def _cluster(words: dict[str, Any]) -> Any:
+    """Return the cluster that is wanted, or None. Raises ClusterUnusable without the extra."""
+    if words["engine"] is None:
+        return None
+    from batcher.cluster.messages import Wanted
+    from batcher.cluster.on_ray import require_ray
+
+    require_ray()
+    return Wanted(
+        address=words["cluster_address"],
+        hands=words["hands"],
+        cpus=words["hand_cpus"],
+        memory=words["hand_memory"],
+        resources=words["hand_resources"],
+        parser=words["parser"],
+        shared=str(words["data_dir"].resolve()),
     )
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from batcher.cluster.messages import Standing
+from batcher.common.formatting import pluralize
 from batcher.common.secrets import Secrets
 from batcher.common.signals import Signal
 from batcher.exit_codes import ExitCode, RunEnd, heavier
@@ -47,6 +49,7 @@ class RunControl:
     outlook: Outlook | None = None  # what the run expects, once it has begun
     refused: str = ""  # what nobody agreed to, while the rest of the run continued
     warnings: list[str] = field(default_factory=list)
+    cluster: Standing | None = None  # how the cluster is that reads documents, if there is one
     secrets: Secrets = field(default_factory=Secrets)  # cut out of every message
     _told: set[str] = field(default_factory=set)
     _in_a_row: int = 0
@@ -84,6 +87,20 @@ class RunControl:
         """Return once jobs in flight aren't to be waited for any more."""
         while self.home and not self.abort:
             await self.asked.wait()
+
+    def cluster_became(self, standing: Standing) -> None:
+        """Note how the cluster is, and report hands that were lost, or can't be used."""
+        before = self.cluster or Standing()
+        self.cluster = standing
+        lost = standing.lost_hands - before.lost_hands
+        if lost > 0:
+            self.tell(
+                f"the cluster has lost {pluralize(lost, 'hand')}, and has {standing.hands} now; "
+                "what they were reading is read again"
+            )
+        for words in standing.refused:
+            if words not in before.refused:
+                self.warn(words)
 
     def reach(self, limit: str) -> None:
         """Stop submitting because of a limit of the manifest; jobs in flight are still fetched."""

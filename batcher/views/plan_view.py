@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from batcher.common.formatting import format_bytes, format_credits, format_duration, pluralize
 from batcher.reducto.option_checks import unknown_options
+from batcher.views.cluster_lines import cluster_lines
 from batcher.views.status import failed, nothing_found, plain
 
 if TYPE_CHECKING:
@@ -136,4 +137,6 @@ def check_words(checked: Checked) -> str:
         f"  fence      {_FENCE[checked.fence]}",
         f"  listing    {_LISTING[checked.listing]}",
     ]
+    if checked.cluster:
+        lines += [f"  {line}" for line in cluster_lines(checked.cluster, under_way=True)]
     return "\n".join(lines + [f"  warning    {warning}" for warning in checked.warnings])

@@ -6,12 +6,12 @@ The page is one file without script that loads nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from html import escape
 from itertools import accumulate
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from batcher.common.formatting import format_bytes, format_duration, pluralize
 from batcher.common.secrets import redact_urls
@@ -185,12 +185,33 @@ def _speed(found: Statistics) -> Iterator[str]:
         [(phase.name, *map(format_duration, phase.values)) for phase in found.phases],
         shares=[phase.values[1] / longest for phase in found.phases],
     )
+    if found.cluster:
+        yield _cluster(found.cluster)
     yield figure(
         "Time left when a result was on disk",
         "Hours until the service would have deleted it. Bars at the left were close.",
         [_bar(count) for count in found.margins],
         unit="documents",
         head=("time left", "documents"),
+    )
+
+
+def _cluster(values: Mapping[str, Any]) -> str:
+    """Return the table of what each node of the cluster has read in the latest run."""
+    rows = [
+        (
+            plain(node["address"]),
+            f"{node['documents']:,}",
+            f"{node['pages']:,}",
+            f"{node['pages_per_second']:,.1f}",
+        )
+        for node in values["nodes"]
+    ]
+    lost = f"{pluralize(values['lost_hands'], 'hand')}, {pluralize(values['lost_nodes'], 'node')}"
+    return table(
+        f"What the nodes of the cluster read in the last run; lost: {lost}",
+        ("node", "documents", "pages", "pages a second"),
+        rows or [("none", "0", "0", "0")],
     )
 
 

@@ -27,6 +27,7 @@ from batcher.ledger.queries.storage import StorageQueries
 from batcher.ledger.queries.tracking import TrackingQueries
 from batcher.ledger.schema import reading
 from batcher.maintenance.storage import Kind, totals
+from batcher.views.cluster_lines import cluster_lines
 from batcher.views.tones import Tone
 
 if TYPE_CHECKING:  # `status` itself starts no run, and should answer at once
@@ -82,6 +83,8 @@ def _figures(summary: Summary, manifest: Manifest) -> Iterator[str]:
     if summary.pages:
         spent = _spent(summary) if manifest.service.is_billed else unbilled(summary.credits)
         yield f"  {pluralize(summary.pages, 'page')}, {spent}"
+    if summary.cluster:
+        yield from (f"  {line}" for line in cluster_lines(summary.cluster, under_way=False))
     yield f"  results: {manifest.output.directory}"
     yield f"  ledger:  {manifest.output.ledger_path}"
 
@@ -206,6 +209,7 @@ def values_of(
         "failures": reporting.failures(),
         "left_out": reporting.left_out(),
         "not_served": reporting.not_served(),
+        "cluster": reporting.cluster(),
         "last_run": last_run(connection, under_way=under_way),
     }
 
@@ -245,6 +249,9 @@ def status_words(batch: str, values: dict[str, Any]) -> str:
     lines += not_served_lines(values["not_served"])
     lines += [f"  {plain(values['left_out']['words'])}"] if values["left_out"] else []
     lines += _cost_lines(values["pages"], values["cost"])
+    if values["cluster"]:
+        told = cluster_lines(values["cluster"], under_way=values["under_way"])
+        lines += [f"  {plain(line)}" for line in told]
     if "disk" in values:
         kinds = [f"{kind} {format_bytes(size)}" for kind, size in values["disk"].items() if size]
         lines.append(f"  on disk: {', '.join(kinds)}")

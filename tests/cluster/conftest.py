@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
-from lending import PARSER, SERVICE_TESTS, WITHOUT_RAY, Lend, started
+from desk import Desk
+from lending import PARSER, SERVICE_TESTS, WITHOUT_RAY, Lend, Node, started
 
 from batcher.cluster.local import LocalHands
 from batcher.cluster.messages import Wanted
@@ -25,6 +28,25 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> str:
         pytest.skip(WITHOUT_RAY)
     folder = tmp_path_factory.getbasetemp()
     return started(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
+
+
+@pytest.fixture
+def join(cluster: str) -> Iterator[Callable[[str], Node]]:
+    """What has another node join the cluster, with a resource of this name; all are ended after."""
+    started: list[Node] = []
+
+    def start(name: str) -> Node:
+        started.append(Node(cluster, name, len(started) + 2))
+        return started[-1]
+
+    yield start
+    for node in started:
+        node.kill()
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
 
 
 @pytest.fixture(params=["local", "ray"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +28,18 @@ def started(folder: Path) -> str:
     with (folder / "two-nodes.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not file.exists():
-            _start(file, folder)
+            start_cluster(file, _session(), "127.0.0.2", "127.0.0.3")
     return file.read_text().split()[0]
 
 
-def _start(file: Path, folder: Path) -> None:
-    path = os.pathsep.join(filter(None, sys.path))
-    # what a node has in its environment no document may see
-    environment = {**os.environ, "PYTHONPATH": path, "CANARY": "a-nodes-own-secret"}
-    words = [sys.executable, str(Path(__file__).with_name("two_nodes.py")), str(file)]
-    with (folder / "two-nodes.log").open("w") as log:
+def start_cluster(file: Path, pid: int, *addresses: str) -> subprocess.Popen[bytes]:
+    """Start a cluster that ends with a process, and wait until its address is in the file."""
+    words = [sys.executable, str(Path(__file__).with_name("two_nodes.py")), str(file), str(pid)]
+    log_file = file.with_suffix(".log")
+    with log_file.open("w") as log:
         process = subprocess.Popen(
-            [*words, str(_session())],
-            env=environment,
+            [*words, *addresses],
+            env=environment_of_nodes(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -46,9 +47,61 @@ def _start(file: Path, folder: Path) -> None:
         )
     until = time.monotonic() + PATIENCE
     while not file.exists():
-        assert process.poll() is None, (folder / "two-nodes.log").read_text()[-2000:]
+        assert process.poll() is None, log_file.read_text()[-2000:]
         assert time.monotonic() < until, "the cluster didn't start"
         time.sleep(0.1)
+    return process
+
+
+def environment_of_nodes() -> dict[str, str]:
+    """What nodes run in: this process's modules, and a secret that no document may see."""
+    path = os.pathsep.join(filter(None, sys.path))
+    return {**os.environ, "PYTHONPATH": path, "CANARY": "a-nodes-own-secret"}
+
+
+class Node:
+    """A node that joins a cluster; `name` is a resource, for the hands that are to be on it."""
+
+    def __init__(self, cluster: str, name: str, number: int) -> None:
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block"),
+                f"--address={cluster}",
+                f"--node-ip-address=127.0.{1 + os.getpid() % 250}.{number}",
+                f"--resources={json.dumps({name: 4})}",
+                "--num-cpus=4",
+                f"--object-store-memory={100 << 20}",
+                "--disable-usage-stats",
+            ],
+            env=environment_of_nodes(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def kill(self) -> None:
+        """End all of its processes at once."""
+        end_all(self._process)
+
+
+def end_all(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process, and all that it has started."""
+    for pid in [process.pid, *_descendants(process.pid)]:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+
+def _descendants(pid: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(stat.parent.name))
+    found = list(children.get(pid, []))
+    for child in found:
+        found += children.get(child, [])
+    return found
 
 
 def _session() -> int:

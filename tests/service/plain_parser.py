@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -67,6 +68,12 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
     if text.endswith(" and never end"):
         Path(text.removeprefix("say so in ").removesuffix(" and never end")).touch()
         _wait_for(path / "never")
+    if text.startswith("say so in ") and ", wait for " in text:
+        begun, _, awaited = text.removeprefix("say so in ").partition(", wait for ")
+        Path(begun).touch()
+        _wait_for(Path(awaited))
+    if text.startswith(("end the hand unless ", "stop the hand unless ")):
+        _lose_the_hand(text)
     if text == "environment":
         text = " ".join(os.environ)
     if text.startswith("take "):
@@ -97,6 +104,15 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
         "blocks": [block],
     }
     return Parsed({"type": "full", "chunks": [chunk], "ocr": None, "custom": None}, images=images)
+
+
+def _lose_the_hand(text: str) -> None:
+    """End or stop the process that started this one, the first time."""
+    word, _, mark = text.partition(" the hand unless ")
+    if not (done := Path(mark)).exists():
+        done.touch() if done.parent.exists() and not mark.endswith("/") else None
+        os.kill(os.getppid(), signal.SIGKILL if word == "end" else signal.SIGSTOP)
+        time.sleep(60)
 
 
 def _wait_for(signal: Path) -> None:

@@ -27,6 +27,9 @@ from batcher.ledger.queries.rows import (
 from batcher.manifest.model import LOCAL
 from batcher.reducto.rate_card import Prices
 
+# The key under which a run keeps how its cluster is.
+CLUSTER: Final = "cluster"
+
 
 class ReportingQueries:
     """Queries of summaries, `status`, `failures` and the report. Amounts are in credits."""
@@ -150,6 +153,11 @@ class ReportingQueries:
     def left_out(self) -> dict[str, Any]:
         """Return what the latest run that finished its scan left out, as in its summary."""
         return dict(json.loads(noted(self._connection, "left out") or "{}"))
+
+    def cluster(self) -> dict[str, Any] | None:
+        """Return how the cluster of the latest run is or was; None if that had none."""
+        recorded = noted(self._connection, CLUSTER)
+        return dict(json.loads(recorded)) if recorded else None
 
     def last_summary(self) -> dict[str, Any]:
         """Return the summary of the latest run that ended; empty if none has."""

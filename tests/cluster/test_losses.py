@@ -1,0 +1,162 @@
+"""Hands, nodes, foremen and whole clusters that are lost while documents are read.
+
+Nothing is lost with them but time; a document that its own reader dies of still fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+from desk import Desk, one_of
+from lending import PARSER, end_all, start_cluster
+
+from batcher.cluster.crew import Crew
+from batcher.cluster.messages import Wanted
+from batcher.cluster.on_ray import RayHands
+from batcher.errors import ClusterLost, ClusterUnusable
+
+
+def wanted(address: str, **more: object) -> Wanted:
+    return Wanted(address=address, parser=PARSER, shared="", **more)  # type: ignore[arg-type]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for other processes; pytest's own limit ends what never comes."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+
+
+async def test_a_lost_hand_s_document_is_read_by_another(cluster, desk: Desk):
+    """Whether the hand dies or is only silent beyond its task's time, and another replaces it."""
+    asked = wanted(cluster, hands=2, grace=1)
+    async with RayHands(asked) as hands, one_of(hands) as hand:
+        await until(lambda: hands.standing.hands == 2)
+        dies = f"end the hand unless {desk.folder / 'died'}"
+        assert (await desk.read(hand, dies)).name == "" and desk.content == dies
+        stops = f"stop the hand unless {desk.folder / 'stopped'}"
+        assert (await desk.read(hand, stops, seconds=2)).name == ""
+        await until(lambda: hands.standing.hands == 2)
+        assert hands.standing.lost_hands == 2 and hands.standing.lost_nodes == 0
+
+
+async def test_a_document_that_ends_every_hand_is_given_up(cluster, desk: Desk):
+    """After five of them; the next document finds a hand."""
+    async with RayHands(wanted(cluster, hands=2)) as hands, one_of(hands) as hand:
+        report = await desk.read(hand, f"end the hand unless {desk.folder / 'never'}/")
+        assert (report.name, report.machines) == ("SUBPROCESS_CRASHED", 5)
+        assert report.message.startswith("5 machines of the cluster were lost")
+        assert (await desk.read(hand, "next")).name == ""
+
+
+async def test_a_foreman_that_is_ended_is_replaced(cluster, desk: Desk):
+    """What it was at is begun anew by the next one, with hands of its own."""
+    async with RayHands(wanted(cluster, hands=1)) as hands, one_of(hands) as hand:
+        signal_ = desk.folder / "signal"
+        begun = desk.folder / "begun"
+        reading = asyncio.create_task(desk.read(hand, f"say so in {begun}, wait for {signal_}"))
+        await until(begun.exists)
+        assert hands.foreman is not None
+        os.kill(hands.foreman, signal.SIGKILL)
+        begun.unlink()
+        await until(begun.exists)
+        signal_.touch()
+        assert (await reading).name == ""
+        assert hands.standing.lost_hands == 1
+
+
+async def test_a_document_that_ends_foremen_is_given_up(cluster, desk: Desk, monkeypatch):
+    """It isn't begun anew for ever."""
+    monkeypatch.setattr("batcher.cluster.on_ray.MOST_FOREMEN", 1)
+    async with RayHands(wanted(cluster, hands=1)) as hands, one_of(hands) as hand:
+        begun = desk.folder / "begun"
+        reading = asyncio.create_task(desk.read(hand, f"say so in {begun} and never end"))
+        await until(begun.exists)
+        assert hands.foreman is not None
+        os.kill(hands.foreman, signal.SIGKILL)
+        report = await reading
+        assert report.name == "SUBPROCESS_CRASHED" and "the cluster ended" in report.message
+
+
+async def test_a_lost_node_s_documents_are_read_on_one_that_joins(cluster, desk: Desk, join):
+    """Its hands are counted as lost with it."""
+    first = join("third")
+    asked = wanted(cluster, hands=2, resources={"third": 1})
+    async with RayHands(asked) as hands, one_of(hands) as hand:
+        await until(lambda: hands.standing.hands == 2)
+        begun = desk.folder / "begun"
+        done = desk.folder / "done"
+        reading = asyncio.create_task(
+            desk.read(hand, f"say so in {begun}, wait for {done}", seconds=100)
+        )
+        await until(begun.exists)
+        first.kill()
+        await until(lambda: hands.standing.hands == 0)
+        begun.unlink()
+        join("third")
+        await until(begun.exists)
+        done.touch()
+        assert (await reading).name == ""
+        assert hands.standing.lost_hands == 2
+        await until(lambda: hands.standing.lost_nodes >= 1)
+
+
+async def test_a_cluster_that_is_gone_for_too_long_is_given_up(desk: Desk, cluster, tmp_path):
+    """That is raised to whoever waits for it, and says what to do."""
+    file = tmp_path / "alone"
+    nodes = start_cluster(file, os.getpid(), f"127.0.{1 + os.getpid() % 250}.9")
+    asked = wanted(file.read_text().split()[0], hands=1)
+    try:
+        async with RayHands(asked, patience=3) as hands, one_of(hands) as hand:
+            begun = desk.folder / "begun"
+            reading = asyncio.create_task(desk.read(hand, f"say so in {begun} and never end"))
+            await until(begun.exists)
+            end_all(nodes)
+            with pytest.raises(ClusterLost, match=r"has been gone for .* rerun the same command"):
+                await hands.lost()
+            assert not reading.done()
+            hand.kill()
+            assert (await reading).name
+    finally:
+        end_all(nodes)
+
+
+@pytest.mark.parametrize(
+    "asked, words",
+    [
+        ({"address": "127.0.0.9:1"}, r"no Ray cluster answers at 127.0.0.9:1 .*cluster.address"),
+        ({"cpus": 99}, "has room for a hand: each takes 99 CPU"),
+        ({"hands": 1, "resources": {"CPU": 1.0}}, "foreman failed: .*'num_cpus'"),
+        ({"hands": 1, "parser": "no_such"}, "process can't be started on a node .*same packages"),
+    ],
+)
+async def test_what_can_t_be_borrowed_is_told_at_once(cluster, asked, words):
+    """Nobody at the address, no room, no module on the node: each with what to do."""
+    given = {"address": cluster, "parser": PARSER, "shared": "", **asked}
+    with pytest.raises(ClusterUnusable, match=words):
+        async with RayHands(Wanted(**given)):
+            pass
+
+
+async def test_a_node_without_batcher_is_told_of():
+    """As Ray puts it, when it can't make a hand of a class that isn't there."""
+    crew = Crew(wanted("auto"), lambda standing: None)
+    crew.refuse("ray::Hand.__init__() ModuleNotFoundError: No module named 'batcher'.")
+    crew.refuse("The actor died unexpectedly: its node was preempted.")
+    told = "a node of the cluster has no module batcher: install reducto-batcher there, for the "
+    assert crew.standing().refused == [f"{told}Python that Ray runs with"]
+
+
+def test_without_the_extra_that_is_said(monkeypatch):
+    """With the command that installs it."""
+    monkeypatch.setattr("batcher.cluster.on_ray.find_spec", lambda name: None)
+    with pytest.raises(ClusterUnusable, match=r"pip install 'reducto-batcher\[ray\]'"):
+        asyncio.run(_enter())
+
+
+async def _enter() -> None:
+    async with RayHands(wanted("auto")):
+        pass

@@ -105,8 +105,7 @@ def _why_not(address: str, said: str) -> Trouble:
         )
     return Trouble(
         f"no Ray cluster answers at {address} ({said[:200]}); start one with `ray start --head`, "
-        "name another with cluster.address, or set that to local",
-        passing=True,
+        "name another with cluster.address, or set that to local"
     )
 
 
@@ -134,7 +133,7 @@ def _trouble_of(keeping: asyncio.Task[Trouble]) -> Trouble:
     while isinstance(bug, BaseExceptionGroup):
         bug = bug.exceptions[0]
     if bug is not None:
-        return Trouble(f"its foreman failed: {bug!r}", passing=True)
+        return Trouble(f"its foreman failed: {bug!r}")
     return keeping.result()
 
 

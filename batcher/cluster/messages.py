@@ -76,10 +76,9 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """Why the foreman ends. `passing`: another foreman may do better."""
+    """Why the foreman ends, in a sentence for people; another one may do better."""
 
     message: str
-    passing: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):

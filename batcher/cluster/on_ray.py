@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from math import inf
 from types import TracebackType
 from typing import Final
 
@@ -191,7 +192,7 @@ class RayHands:
                 self._opened.set_exception(ClusterUnusable(trouble.message))
                 return
             away = loop.time() - self._last_good
-            if not trouble.passing or away > self._patience:
+            if away > self._patience:
                 raise ClusterLost(
                     f"the cluster has been gone for {format_duration(away)}: {trouble.message}; "
                     "rerun the same command when it is back"
@@ -213,7 +214,7 @@ class RayHands:
                 limit=LONGEST_LINE,
             )
         except OSError as error:
-            return Trouble(f"the foreman can't be started: {error}", passing=True)
+            return Trouble(f"the foreman can't be started: {error}")
         self._process = process
         try:
             assert process.stdin is not None and process.stdout is not None
@@ -238,14 +239,15 @@ class RayHands:
     async def _listen(self, lines: asyncio.StreamReader) -> Trouble:
         while True:
             try:
-                async with asyncio.timeout(SILENCE):
+                async with asyncio.timeout(min(SILENCE, self._left())):
                     line = await lines.readline()
                 answer = msgspec.json.decode(line, type=Answer) if line else None
             except (TimeoutError, ValueError):
-                message = f"no Ray cluster answers at {self._wanted.address} for {SILENCE:g} s"
-                return Trouble(message, passing=True)
+                return self._no_hands() or Trouble(
+                    f"no Ray cluster answers at {self._wanted.address} for {SILENCE:g} s"
+                )
             if answer is None:
-                return Trouble("its foreman ended", passing=True)
+                return Trouble("its foreman ended")
             if answer.trouble is not None:
                 return answer.trouble
             if answer.standing is not None:
@@ -277,15 +279,23 @@ class RayHands:
             self._wider.notify_all()
         self._tell(standing)
 
+    def _left(self) -> float:
+        """Return the seconds for which the cluster may still have no hand; without end if it has.
+
+        The first hand takes its time on a machine that has much to do.
+        """
+        if self.standing.hands:
+            return inf
+        patience = self._patience if self._opened.done() else max(self._patience, SILENCE)
+        away = asyncio.get_running_loop().time() - self._last_good
+        return max(0.0, patience - away)
+
     def _no_hands(self) -> Trouble | None:
         """Return why the cluster is of no use, if it has had no hand for too long."""
-        away = asyncio.get_running_loop().time() - self._last_good
-        # the first hand takes its time on a machine that has much to do
-        patience = self._patience if self._opened.done() else max(self._patience, SILENCE)
-        if self.standing.hands or away <= patience:
+        if self._left() > 0:
             return None
-        why = "; ".join(self.standing.refused) or "no node has room for a hand at the moment"
-        return Trouble(f"it has no hand: {why}", passing=True)
+        why = "; ".join(self.standing.refused) or "no node has room for one at the moment"
+        return Trouble(f"it has no hand: {why}")
 
     async def _close(self) -> None:
         for call in list(self._calls.values()):

@@ -29,7 +29,17 @@ def started(folder: Path) -> str:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not file.exists():
             start_cluster(file, _session(), "127.0.0.2", "127.0.0.3")
-    return file.read_text().split()[0]
+    address, session = file.read_text().split()
+    _SESSIONS[address] = Path(session)
+    return address
+
+
+_SESSIONS: dict[str, Path] = {}
+
+
+def session_of(address: str) -> Path:
+    """Return the folder of the session's cluster in which Ray keeps its files."""
+    return _SESSIONS[address]
 
 
 def start_cluster(file: Path, pid: int, *addresses: str) -> subprocess.Popen[bytes]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -20,7 +21,7 @@ import msgspec
 import batcher
 from batcher.cluster.figures import NodeCount
 from batcher.cluster.messages import Ready, Standing, Trouble, Wanted
-from batcher.cluster.parcels import Files
+from batcher.cluster.parcels import SCRATCH, Files
 from batcher.cluster.room import Room, room_in, too_small
 from batcher.cluster.turns import Turns
 from batcher.service.tasks import Reply, Report, Task
@@ -43,10 +44,15 @@ class ActorHand:
     grace: float  # seconds
     dropped: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def read(self, task: Task, seconds: float, files: Files) -> tuple[Report, Files]:
-        """Return the task's end, or its first question. Raises HandLost."""
+    async def read(
+        self, task: Task, seconds: float, files: Files, made: str
+    ) -> tuple[Report, Files]:
+        """Return the task's end, or its first question. Raises HandLost.
+
+        `made` is a folder that the hand sees, for what it makes; if empty, that is returned.
+        """
         line = msgspec.json.encode(task)
-        return await _step(self.actor.read.remote(line, seconds, files), seconds + self.grace)
+        return await _step(self.actor.read.remote(line, seconds, files, made), seconds + self.grace)
 
     async def answer(self, reply: Reply, seconds: float) -> tuple[Report, Files]:
         """Answer a question; return the task's end, or its next question. Raises HandLost."""
@@ -103,6 +109,7 @@ class Crew:
         finally:
             if self.wanted.shared:
                 self._mark.unlink(missing_ok=True)
+                shutil.rmtree(self._mark.parent / SCRATCH, ignore_errors=True)
         assert trouble is not None
         return trouble
 
@@ -112,6 +119,7 @@ class Crew:
             return
         for left in self._mark.parent.glob(f"{MARK}*"):  # by a foreman that was killed
             left.unlink(missing_ok=True)
+        shutil.rmtree(self._mark.parent / SCRATCH, ignore_errors=True)
         self._mark.touch()
 
     async def _widen(self, slots: asyncio.TaskGroup) -> Trouble:

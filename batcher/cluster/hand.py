@@ -69,12 +69,15 @@ class Hand:
         """Never return: whoever waits for this learns at once that the hand is lost."""
         await asyncio.Event().wait()
 
-    async def read(self, task: bytes, seconds: float, files: Files) -> Step:
-        """Begin a task, and return its end or its first question."""
+    async def read(self, task: bytes, seconds: float, files: Files, made: str) -> Step:
+        """Begin a task, and return its end or its first question.
+
+        `made` is a folder for what it makes, where the foreman finds it; if empty, it is returned.
+        """
         self._questions = asyncio.Queue()  # an earlier task may have left some open
         self._replies = asyncio.Queue()
         self._reading = asyncio.ensure_future(
-            self._read(msgspec.json.decode(task, type=Task), seconds, files)
+            self._read(msgspec.json.decode(task, type=Task), seconds, files, made)
         )
         return await self._next()
 
@@ -96,14 +99,16 @@ class Hand:
         asked.cancel()
         return self._reading.result()
 
-    async def _read(self, task: Task, seconds: float, files: Files) -> Step:
+    async def _read(self, task: Task, seconds: float, files: Files, made: str) -> Step:
         try:
             with _emptied(self._folder / "task") as folder:
-                here = unpacked(task, files, folder, shares=self._shared)
+                place = Path(made or folder / "made")
+                here = unpacked(task, files, folder, shares=self._shared, made=place)
                 report = await self._worker.read(
                     here, seconds=seconds, on_stage=lambda stage: None, cores=lambda: self._cores
                 )
-                return msgspec.json.encode(report), {} if report.name else gathered(here)
+                returned = {} if made or report.name else gathered(here)
+                return msgspec.json.encode(report), returned
         except OSError as error:
             message = f"The disk of a node refuses: {type(error).__name__}: {error.strerror}"
             refusal = Report(name=ErrorName.SERVICE_UNAVAILABLE, code=503, message=message)

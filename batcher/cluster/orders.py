@@ -7,13 +7,16 @@ write, goes nowhere.
 from __future__ import annotations
 
 import asyncio
+import secrets
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from batcher.cluster.crew import ActorHand, Crew, HandLost
 from batcher.cluster.messages import Answer, Order
-from batcher.cluster.parcels import delivered, packed
+from batcher.cluster.parcels import SCRATCH, Files, delivered, packed, taken
 from batcher.reducto.api_types import ErrorName
 from batcher.service.tasks import Reply, Report, Task
 
@@ -97,18 +100,29 @@ class Orders:
     async def _by_hand(self, call: _Call, task: Task, hand: ActorHand) -> Report:
         """Have the hand do the task, and write what it made. Raises HandLost."""
         seconds = call.order.seconds
-        but_for = self._crew.wanted.shared if hand.ready.sees_folder else ""
-        files = await asyncio.to_thread(packed, task, but_for=but_for)
-        report, made = await hand.read(task, seconds, files)
-        while report.question is not None:
-            self._say(Answer(call.order.call, report))
-            report, made = await hand.answer(await call.replies.get(), seconds)
-        if report.name:
-            return report
-        self._say(Answer(call.order.call, Report(stage="Completing")))
+        shared = self._crew.wanted.shared if hand.ready.sees_folder else ""
+        scratch = Path(shared, SCRATCH, secrets.token_hex(8)) if shared else None
         try:
-            await asyncio.to_thread(delivered, task, made)
+            files = await asyncio.to_thread(packed, task, but_for=shared)
+            report, made = await hand.read(task, seconds, files, str(scratch or ""))
+            while report.question is not None:
+                self._say(Answer(call.order.call, report))
+                report, made = await hand.answer(await call.replies.get(), seconds)
+            if report.name:
+                return report
+            self._say(Answer(call.order.call, Report(stage="Completing")))
+            await asyncio.to_thread(_bring, task, made, scratch)
         except OSError as error:
             message = f"The service's disk refuses: {type(error).__name__}: {error}"
             return Report(name=ErrorName.SERVICE_UNAVAILABLE, code=503, message=message)
+        finally:
+            if scratch is not None:
+                await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
         return report
+
+
+def _bring(task: Task, made: Files, scratch: Path | None) -> None:
+    if scratch is None:
+        delivered(task, made)
+    else:
+        taken(task, scratch)

@@ -1,10 +1,13 @@
-"""The files of a task as bytes: to a node that doesn't see them, and from any node back.
+"""The files of a task: as bytes to and from a node that doesn't see where they are kept.
 
-A hand keeps them in a folder of its own, below which each has the path that it has at home.
+Such a hand keeps them in a folder of its own, below which each has the path that it has at home.
+One that sees them reads them there, and writes what it makes into a scratch folder beside them, for
+this task alone: the foreman takes it from there, so that what a lost hand writes late goes nowhere.
 """
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -17,6 +20,9 @@ from batcher.service.tasks import Task, TaskInput
 
 Files = dict[str, bytes]
 
+RESULT_FILE: Final = "result.json"
+ATTACHMENTS: Final = "attachments"
+SCRATCH: Final = ".made-by-hands"  # in the folder that both see
 # The name of the result itself among what comes back; attachments have names of their own.
 RESULT: Final = ""
 
@@ -48,25 +54,26 @@ def _inputs(task: Task) -> Iterator[Path]:
         yield from (path for path in folder.rglob("*") if path.suffix in {".toml", ".json"})
 
 
-def unpacked(task: Task, files: Mapping[str, bytes], folder: Path, *, shares: str) -> Task:
+def unpacked(
+    task: Task, files: Mapping[str, bytes], folder: Path, *, shares: str, made: Path
+) -> Task:
     """Write the files below `folder`, and return the task with its paths there.
 
-    Those in the folder `shares` are read where they are; results are always written here.
+    Those in the folder `shares` are read where they are. What is made goes into the folder `made`.
     """
     for path, content in files.items():
         place = below(folder, path)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
-    result = folder / "made" / "result.json"
-    result.parent.mkdir(parents=True)
+    made.mkdir(mode=0o700, parents=True)
     tools = task.tools
     if tools.pipelines:
         tools = msgspec.structs.replace(tools, pipelines=str(below(folder, tools.pipelines)))
     return msgspec.structs.replace(
         task,
         sources=[_moved(source, folder, shares) for source in task.sources],
-        result=str(result),
-        attachments=str(folder / "made" / "attachments"),
+        result=str(made / RESULT_FILE),
+        attachments=str(made / ATTACHMENTS),
         tools=tools,
     )
 
@@ -108,3 +115,25 @@ def delivered(task: Task, files: Mapping[str, bytes]) -> None:
         write_whole(attachments / name, content)
     if RESULT in files:
         write_whole(Path(task.result), files[RESULT])
+
+
+def taken(task: Task, made: Path) -> None:
+    """Move what a hand has made, in a folder that both see, to where the task wants it.
+
+    It is durable already. What is no plain file is ignored, as in `delivered`.
+    """
+    attachments = Path(task.attachments)
+    there = made / ATTACHMENTS
+    for path in there.iterdir() if there.is_dir() else ():
+        if _is_plain(path):
+            attachments.mkdir(mode=0o700, exist_ok=True)
+            path.replace(attachments / path.name)
+    if _is_plain(made / RESULT_FILE):
+        (made / RESULT_FILE).replace(task.result)
+
+
+def _is_plain(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False

@@ -42,8 +42,13 @@ def session_of(address: str) -> Path:
     return _SESSIONS[address]
 
 
-def start_cluster(file: Path, pid: int, *addresses: str) -> subprocess.Popen[bytes]:
-    """Start a cluster that ends with a process, and wait until its address is in the file."""
+def start_cluster(
+    file: Path, pid: int, *addresses: str, apart: bool = True
+) -> subprocess.Popen[bytes]:
+    """Start a cluster that ends with a process, and wait until its address is in the file.
+
+    `apart` puts it into a session of its own, to which Linux gives a share of the processor.
+    """
     words = [sys.executable, str(Path(__file__).with_name("two_nodes.py")), str(file), str(pid)]
     log_file = file.with_suffix(".log")
     with log_file.open("w") as log:
@@ -53,7 +58,7 @@ def start_cluster(file: Path, pid: int, *addresses: str) -> subprocess.Popen[byt
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,
+            start_new_session=apart,
         )
     until = time.monotonic() + PATIENCE
     while not file.exists():
@@ -89,6 +94,11 @@ class Node:
             stderr=subprocess.DEVNULL,
         )
 
+    @property
+    def pid(self) -> int:
+        """The process that started all others of the node."""
+        return self._process.pid
+
     def kill(self) -> None:
         """End all of its processes at once."""
         end_all(self._process)
@@ -96,13 +106,14 @@ class Node:
 
 def end_all(process: subprocess.Popen[bytes]) -> None:
     """Kill a process, and all that it has started."""
-    for pid in [process.pid, *_descendants(process.pid)]:
+    for pid in [process.pid, *descendants(process.pid)]:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.wait()
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """Return all processes that a process has started, and those that these have."""
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from batcher.cluster.parcels import delivered, gathered, packed, unpacked
+from batcher.cluster.parcels import delivered, gathered, packed, taken, unpacked
 from batcher.service.tasks import Task, TaskInput, Tools
 
 
@@ -45,7 +45,7 @@ def test_an_earlier_result_travels_with_what_is_kept_apart_from_it(tmp_path):
         task_in(tmp_path), sources=[TaskInput(str(tmp_path / "first.json"), job=True)]
     )
     files = packed(task, but_for="")
-    there = unpacked(task, files, tmp_path / "there", shares="")
+    there = unpacked(task, files, tmp_path / "there", shares="", made=tmp_path / "made")
     answer = Path(there.sources[0].path)
     assert answer.read_bytes() == b"answer"
     assert (answer.with_suffix("") / "result.json").read_bytes() == b"result"
@@ -60,7 +60,9 @@ def test_a_folder_of_pipelines_travels_too(tmp_path):
     task = task_in(tmp_path, tools=Tools(pipelines=str(recipes)))
     assert not packed(task, but_for="")
     task = msgspec.structs.replace(task, type="Pipeline")
-    there = unpacked(task, packed(task, but_for=""), tmp_path / "there", shares="")
+    there = unpacked(
+        task, packed(task, but_for=""), tmp_path / "there", shares="", made=tmp_path / "made"
+    )
     assert {path.name for path in Path(there.tools.pipelines).iterdir()} == {
         "mine.toml",
         "mine.json",
@@ -72,7 +74,25 @@ def test_what_the_node_sees_is_read_where_it_is(tmp_path):
     task = task_in(tmp_path)
     (tmp_path / "a.txt").write_text("hello")
     assert packed(task, but_for=str(tmp_path)) == {}
-    there = unpacked(task, {}, tmp_path / "there", shares=str(tmp_path))
+    there = unpacked(task, {}, tmp_path / "there", shares=str(tmp_path), made=tmp_path / "made")
     assert there.sources == task.sources and there.result != task.result
     Path(there.result).write_bytes(b"{}")
     assert gathered(there) == {"": b"{}"}
+
+
+def test_what_was_made_in_a_scratch_folder_is_taken_from_there(tmp_path):
+    """Plain files alone: a link would show a file of this machine as a result."""
+    task = task_in(tmp_path)
+    made = tmp_path / "made"
+    there = unpacked(task, {}, tmp_path / "there", shares=str(tmp_path), made=made)
+    Path(there.result).write_bytes(b"{}")
+    Path(there.attachments).mkdir()
+    Path(there.attachments, "page-1.png").write_bytes(b"png")
+    Path(there.attachments, "stolen").symlink_to("/etc/passwd")
+    taken(task, made)
+    assert Path(task.result).read_bytes() == b"{}"
+    assert [path.name for path in Path(task.attachments).iterdir()] == ["page-1.png"]
+    Path(task.result).unlink()
+    (made / "result.json").symlink_to("/etc/passwd")
+    taken(task, made)
+    assert not Path(task.result).exists()

@@ -5,6 +5,7 @@ service misbehaves.
     python tests/crash/kills.py --documents 400 --kills 5 --batches 1 --chaos lost-reply=0.15
     python tests/crash/kills.py --documents 400 --kills 0 --batches 1 \\
         --chaos late-acceptance=0.15:3 --settle 1
+    python tests/crash/kills.py --on ray --kills 100
 
 The service's own book is the witness: one job that got its input for each document, and every
 result on disk the right one. Exit code 1 where it isn't so.
@@ -26,9 +27,13 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cluster_kills import Cluster
 
 KEY = "a key for this machine alone"
 CHAOS = (
@@ -36,6 +41,7 @@ CHAOS = (
     "slow=0.2:1,listing-lag=0.1:1"
 )
 SERVICE_DIES = 0.15  # of the kills are the service's
+CLUSTER_IS_STRUCK = 0.7  # of the runs, with --on ray
 PATIENCE = 300.0  # seconds for a run that nobody kills
 
 
@@ -49,6 +55,7 @@ class Told:
     fed: int = 0  # jobs that got their input
     retried: int = 0  # documents that came to a verdict which a person had to lift
     faults: Counter[str] = field(default_factory=Counter)
+    struck: Counter[str] = field(default_factory=Counter)  # of a cluster
     wrong: list[str] = field(default_factory=list)
 
 
@@ -65,12 +72,28 @@ def main() -> int:
             batch = Batch(
                 Path(root), arguments.documents, arguments.chaos, arguments.settle, rng, told
             )
-            batch.live(kills=kills)
+            with cluster_of(arguments.on, rng, told) as batch.cluster:
+                batch.live(kills=kills)
         left -= kills
         print(f"{words(told)}; {time.monotonic() - began:.0f} s", flush=True)
     for line in told.wrong:
         print(line)
     return 1 if told.wrong else 0
+
+
+@contextmanager
+def cluster_of(engine: str | None, rng: random.Random, told: Told) -> Iterator[Cluster | None]:
+    """A cluster for the block, if one is asked for."""
+    if engine is None:
+        yield None
+        return
+    from cluster_kills import Cluster
+
+    cluster = Cluster(rng, told.struck)
+    try:
+        yield cluster
+    finally:
+        cluster.end()
 
 
 def _arguments() -> argparse.Namespace:
@@ -86,6 +109,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--settle", type=float, default=4.0, help="longer than any lag of the listing"
     )
+    parser.add_argument("--on", choices=["ray"], help="documents are read on a cluster")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     arguments = parser.parse_args()
     arguments.batches = arguments.batches or max(1, arguments.kills // 25)
@@ -96,9 +120,17 @@ def words(told: Told) -> str:
     return (
         f"{told.kills} kills of batcher, {told.service_kills} of the service, "
         f"{told.faults.total()} faults, "
+        f"{of_cluster(told.struck)}"
         f"{told.batches} batches: {told.documents} documents, {told.jobs} jobs, {told.fed} that "
         "got their input; "
         f"{told.retried} put back by hand; {len(told.wrong)} things wrong"
+    )
+
+
+def of_cluster(struck: Counter[str]) -> str:
+    """What was done to the cluster, if there was one."""
+    return (
+        f"cluster: {', '.join(f'{n} x {what}' for what, n in struck.items())}; " if struck else ""
     )
 
 
@@ -117,6 +149,7 @@ class Batch:
         self.rng = rng
         self.told = told
         self.port = free_port()
+        self.cluster: Cluster | None = None
         fill(self.inbox, documents)
 
     def live(self, *, kills: int) -> None:
@@ -125,7 +158,7 @@ class Batch:
             for _ in range(kills):
                 service = self.kill_something(service)
             self.finish()
-            self.note_faults()
+            self.note_faults(service)
         finally:
             service.kill()
             service.wait()
@@ -135,8 +168,11 @@ class Batch:
         """A run that ends early, or a service that does; the service there is afterwards."""
         run = self.run()
         time.sleep(self.rng.choice((0.5, 1.0, 2.0, 6.0)) * self.rng.uniform(0.5, 1.2))
-        if self.rng.random() < SERVICE_DIES:
-            self.note_faults()
+        is_another = False
+        if self.cluster is not None and self.rng.random() < CLUSTER_IS_STRUCK:
+            is_another = self.cluster.strike(service)
+        if is_another or self.rng.random() < SERVICE_DIES:
+            self.note_faults(service)
             service.kill()
             service.wait()
             self.told.service_kills += 1
@@ -176,11 +212,13 @@ class Batch:
             "--seed",
             self.rng.randrange(1 << 30),
         ]
+        if self.cluster is not None:
+            words += self.cluster.words
         order = self.words(*words, *(["--chaos", self.chaos] if self.chaos else []))
         service = subprocess.Popen(
             order, env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        until = time.monotonic() + 30.0
+        until = time.monotonic() + (30.0 if self.cluster is None else 120.0)
         while time.monotonic() < until:
             with socket.socket() as door:
                 if door.connect_ex(("127.0.0.1", self.port)) == 0:
@@ -204,8 +242,12 @@ class Batch:
 
     # --- what came of it --------------------------------------------------------------------------
 
-    def note_faults(self) -> None:
-        """The service forgets with its process which faults it made."""
+    def note_faults(self, service: subprocess.Popen[bytes]) -> None:
+        """The service forgets with its process which faults it made; it may have lost its cluster,
+        and ended with it.
+        """
+        if service.poll() is not None:
+            return
         url = f"http://127.0.0.1:{self.port}/__chaos"
         asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {KEY}"})
         with urllib.request.urlopen(asked, timeout=10) as answer:

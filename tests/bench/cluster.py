@@ -48,7 +48,7 @@ class Reading:
         self.file_id = (await self._post("/upload", data=form))["file_id"]
 
     async def read(self, documents: int) -> None:
-        """Read so many, and note documents a second and the milliseconds beside reading for each."""
+        """Read so many; note documents a second, and milliseconds beside reading for each."""
         began, spent = time.monotonic(), self._spent()
         await asyncio.gather(*(self._one() for _ in range(documents)))
         self.rates.append(documents / (time.monotonic() - began))

@@ -182,7 +182,8 @@ def _checked(manifest: Manifest, *, sources: bool = True) -> Manifest:
             Problem("output.mirror", "object stores need obstore, which isn't installed", hint)
         )
     problems += _without_metrics_library(manifest)
-    problems += _without_a_cluster(manifest)
+    if sources:  # who looks at a batch needs no cluster
+        problems += _without_a_cluster(manifest)
     if problems:
         raise ManifestError(manifest.where, problems)
     return manifest

@@ -28,6 +28,7 @@ from batcher.service.tasks import Reply, Report, Task
 
 BEAT: Final = 1.0  # seconds from one look at the cluster to the next, and between standings
 REFUSED_FOR: Final = 10.0  # seconds until another hand is tried where one can't be used
+FAREWELL: Final = 2.0  # seconds for hands to clean up in
 MARK: Final = ".seen-by-hands-"
 
 
@@ -92,6 +93,13 @@ class Crew:
     def tell(self) -> None:
         """Say how the hands are."""
         self._tell(self.standing())
+
+    async def leave(self) -> None:
+        """Have every hand remove its files, as far as they answer."""
+        leaving = [hand.actor.leave.remote() for hand in self._hands]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL):
+                await asyncio.gather(*leaving, return_exceptions=True)
 
     async def keep(self) -> Trouble:
         """Keep as many hands as are wanted and the cluster has room for.

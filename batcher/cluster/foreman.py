@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import socket
 import sys
 import threading
@@ -31,6 +32,7 @@ Say = Callable[[Answer], None]
 
 def main() -> None:
     """Serve a service until stdin ends; the first line says what it wants."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which closes stdin
     os.umask(0o077)  # results are readable by their owner only
     out = _silence_libraries()
 
@@ -121,6 +123,7 @@ async def _serve(wanted: Wanted, say: Say) -> None:
     await asyncio.wait({keeping, obeying}, return_when=asyncio.FIRST_COMPLETED)
     if keeping.done():
         say(Answer(trouble=_trouble_of(keeping)))
+    await crew.leave()
 
 
 async def _obey(orders: Orders, lines: asyncio.StreamReader) -> None:

@@ -90,6 +90,11 @@ class Hand:
         """End the task in progress, whose report says that its process died."""
         self._worker.kill()
 
+    async def leave(self) -> None:
+        """End the process that reads, and remove all files. Nothing else is to be asked after."""
+        await self._worker.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
     async def _next(self) -> Step:
         assert self._reading is not None
         asked = asyncio.ensure_future(self._questions.get())

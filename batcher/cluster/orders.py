@@ -16,7 +16,7 @@ from typing import Final
 
 from batcher.cluster.crew import ActorHand, Crew, HandLost
 from batcher.cluster.messages import Answer, Order
-from batcher.cluster.parcels import SCRATCH, Files, delivered, packed, taken
+from batcher.cluster.parcels import SCRATCH, Files, delivered, packed, taken, to_send
 from batcher.reducto.api_types import ErrorName
 from batcher.service.tasks import Reply, Report, Task
 
@@ -103,26 +103,29 @@ class Orders:
         shared = self._crew.wanted.shared if hand.ready.sees_folder else ""
         scratch = Path(shared, SCRATCH, secrets.token_hex(8)) if shared else None
         try:
-            files = await asyncio.to_thread(packed, task, but_for=shared)
+            paths = to_send(task, but_for=shared)
+            files = await asyncio.to_thread(packed, paths) if paths else {}
             report, made = await hand.read(task, seconds, files, str(scratch or ""))
             while report.question is not None:
                 self._say(Answer(call.order.call, report))
                 report, made = await hand.answer(await call.replies.get(), seconds)
-            if report.name:
-                return report
-            self._say(Answer(call.order.call, Report(stage="Completing")))
-            await asyncio.to_thread(_bring, task, made, scratch)
+            if not report.name:
+                self._say(Answer(call.order.call, Report(stage="Completing")))
+                await asyncio.to_thread(_bring, task, made, scratch)
+                scratch = None
         except OSError as error:
             message = f"The service's disk refuses: {type(error).__name__}: {error}"
             return Report(name=ErrorName.SERVICE_UNAVAILABLE, code=503, message=message)
         finally:
-            if scratch is not None:
+            if scratch is not None:  # a task that failed, or a hand that was lost, may leave some
                 await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
         return report
 
 
 def _bring(task: Task, made: Files, scratch: Path | None) -> None:
+    """Put what a hand has made where the task wants it."""
     if scratch is None:
         delivered(task, made)
-    else:
-        taken(task, scratch)
+        return
+    taken(task, scratch)
+    shutil.rmtree(scratch, ignore_errors=True)

@@ -8,7 +8,8 @@ this task alone: the foreman takes it from there, so that what a lost hand write
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -27,19 +28,17 @@ SCRATCH: Final = ".made-by-hands"  # in the folder that both see
 RESULT: Final = ""
 
 
-def packed(task: Task, *, but_for: str) -> Files:
-    """Return the files that the task reads, by their paths, without those in the folder `but_for`.
+def to_send(task: Task, *, but_for: str) -> list[Path]:
+    """Return the files that the task reads, without those in the folder `but_for`."""
+    return [path for path in _inputs(task) if not (but_for and path.is_relative_to(but_for))]
 
-    A file that is gone is left out: who reads it will say so.
-    """
+
+def packed(paths: Iterable[Path]) -> Files:
+    """Return the files by their paths. One that is gone is left out: who reads it will say so."""
     files = {}
-    for path in _inputs(task):
-        if but_for and path.is_relative_to(but_for):
-            continue
-        try:
+    for path in paths:
+        with suppress(OSError):
             files[str(path)] = path.read_bytes()
-        except OSError:
-            continue
     return files
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from batcher.cluster.parcels import delivered, gathered, packed, taken, unpacked
+from batcher.cluster.parcels import delivered, gathered, packed, taken, to_send, unpacked
 from batcher.service.tasks import Task, TaskInput, Tools
 
 
@@ -44,7 +44,7 @@ def test_an_earlier_result_travels_with_what_is_kept_apart_from_it(tmp_path):
     task = msgspec.structs.replace(
         task_in(tmp_path), sources=[TaskInput(str(tmp_path / "first.json"), job=True)]
     )
-    files = packed(task, but_for="")
+    files = packed(to_send(task, but_for=""))
     there = unpacked(task, files, tmp_path / "there", shares="", made=tmp_path / "made")
     answer = Path(there.sources[0].path)
     assert answer.read_bytes() == b"answer"
@@ -58,10 +58,14 @@ def test_a_folder_of_pipelines_travels_too(tmp_path):
     (recipes / "mine.toml").write_text("about = 'x'")
     (recipes / "mine.json").write_text("{}")
     task = task_in(tmp_path, tools=Tools(pipelines=str(recipes)))
-    assert not packed(task, but_for="")
+    assert [path.name for path in to_send(task, but_for="")] == ["a.txt"]
     task = msgspec.structs.replace(task, type="Pipeline")
     there = unpacked(
-        task, packed(task, but_for=""), tmp_path / "there", shares="", made=tmp_path / "made"
+        task,
+        packed(to_send(task, but_for="")),
+        tmp_path / "there",
+        shares="",
+        made=tmp_path / "made",
     )
     assert {path.name for path in Path(there.tools.pipelines).iterdir()} == {
         "mine.toml",
@@ -73,7 +77,7 @@ def test_what_the_node_sees_is_read_where_it_is(tmp_path):
     """It isn't sent; what is made is still kept apart until it is asked for."""
     task = task_in(tmp_path)
     (tmp_path / "a.txt").write_text("hello")
-    assert packed(task, but_for=str(tmp_path)) == {}
+    assert to_send(task, but_for=str(tmp_path)) == []
     there = unpacked(task, {}, tmp_path / "there", shares=str(tmp_path), made=tmp_path / "made")
     assert there.sources == task.sources and there.result != task.result
     Path(there.result).write_bytes(b"{}")

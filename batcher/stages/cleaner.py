@@ -65,7 +65,7 @@ class Cleaner:
         )
         self._pending.update(dict.fromkeys(left, 0))
         # from a run that may not have been told whose they are
-        self._has_inherited = bool(ledger.tracking.jobs_to_clean(left))
+        self._has_inherited = bool(ledger.tracking.jobs_to_confirm(left))
 
     @property
     def waits_to_be_told(self) -> bool:
@@ -75,7 +75,7 @@ class Cleaner:
 
     def believe(self, shown: Set[str]) -> None:
         """Take in which jobs the job list showed; the others stay for the next run."""
-        jobs = self._ledger.tracking.jobs_to_clean(list(self._pending))
+        jobs = self._ledger.tracking.jobs_to_confirm(list(self._pending))
         hidden = [document for document, job_id in jobs.items() if job_id not in shown]
         for document in hidden:
             del self._pending[document]

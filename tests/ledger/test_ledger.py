@@ -392,3 +392,23 @@ async def test_an_upload_that_was_old_when_its_job_came_to_be_excuses_its_absenc
     (flight,) = ledger.tracking.in_flight()
     assert flight.fenced is excused
     ledger.close()
+
+
+async def test_a_job_whose_audit_is_done_may_be_deleted_without_another_look(
+    tmp_path: Path,
+) -> None:
+    """The job list is read back to what no audit has settled, so it needn't show it again."""
+    ledger = open_ledger(tmp_path / "ledger.db", batch="b", clock=lambda: NOW)
+    await ledger.admit([Version("a", "/in", "parse", "s", "hash a", 10, 1, 1, "a.json")])
+    sending = e.Sending(1, "nonce", "local", "local", 1.0)
+    await ledger.record(
+        e.Uploaded(1, "reducto://1"),
+        sending,
+        e.Accepted(1, "job-1", NOW + 1),
+        e.Ended(1, 1, 1.0),
+        e.Saved(1, "a.json", "hash", 1),
+    )
+    assert ledger.tracking.jobs_to_confirm([1]) == {1: "job-1"}
+    await ledger.audited(1, sent_before=NOW + 1)
+    assert ledger.tracking.jobs_to_confirm([1]) == {}
+    ledger.close()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from batcher.core.duplicate_jobs import AttemptRef
 from batcher.core.lifecycle import State
 from batcher.core.void_cause import VoidCause
-from batcher.ledger.queries.fragments import EACH
+from batcher.ledger.queries.fragments import AUDITED, EACH
 from batcher.ledger.queries.rows import (
     Holder,
     KnownJob,
@@ -85,7 +85,7 @@ class AuditQueries:
 
         Unsettled are the attempts after the last row that an audit has settled.
         """
-        sql = f"SELECT coalesce(max(rowid), 0), min(sent_at) FROM attempts WHERE rowid > {_AUDITED}"
+        sql = f"SELECT coalesce(max(rowid), 0), min(sent_at) FROM attempts WHERE rowid > {AUDITED}"
         last, first = self._connection.execute(sql).fetchone()
         return int(last), first
 
@@ -126,9 +126,7 @@ class AuditQueries:
     def nonces_by_upload(self) -> dict[str, str]:
         """Return {input: nonce} of unaudited attempts, for job lists that don't echo nonces."""
         return dict(
-            self._connection.execute(
-                f"SELECT file_id, nonce FROM attempts WHERE rowid > {_AUDITED}"
-            )
+            self._connection.execute(f"SELECT file_id, nonce FROM attempts WHERE rowid > {AUDITED}")
         )
 
     def attempt_of(self, service: str, key_print: str, nonces: Sequence[str]) -> AttemptRef | None:
@@ -161,9 +159,6 @@ class AuditQueries:
         return named if named is not None and named.document != document else None
 
 
-_AUDITED = (
-    "(SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audited_to'), 0))"
-)
 _ACCEPTED = (  # and not deleted by us, nor perhaps deleted
     "FROM attempts WHERE service = ? AND key_print = ? AND job_id IS NOT NULL"
     " AND deletion_started_at IS NULL AND cleaned_at IS NULL"
@@ -172,6 +167,6 @@ _ACCEPTED = (  # and not deleted by us, nor perhaps deleted
 # service wasn't asked for its result.
 _ALIVE = f"deadline_at > ? AND (outcome <> 'lost' OR void_cause IS '{VoidCause.SUPERSEDED}')"
 _LISTED = (  # still at the service, of attempts that no audit has settled
-    f"FROM attempts WHERE rowid > {_AUDITED} AND service = ? AND key_print = ?"
+    f"FROM attempts WHERE rowid > {AUDITED} AND service = ? AND key_print = ?"
     " AND job_id IS NOT NULL AND cleaned_at IS NULL AND deadline_at > ? AND outcome <> 'lost'"
 )

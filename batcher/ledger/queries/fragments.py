@@ -24,5 +24,7 @@ ELSEWHERE: Final = (
     "(folder LIKE '%://%' OR coalesce(place, '') LIKE 'row:%'"
     " OR coalesce(place, source) LIKE '%://%')"
 )
+# the last attempt that an audit has settled: the job list said whose its job is
+AUDITED = "(SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'audited_to'), 0))"
 # the items of a JSON list: one statement serves lists of any length
 EACH = "SELECT value FROM json_each(?)"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from batcher.core.inflight import LAPSES, InFlightJob
 from batcher.core.lifecycle import State
-from batcher.ledger.queries.fragments import EACH
+from batcher.ledger.queries.fragments import AUDITED, EACH
 from batcher.ledger.queries.rows import (
     Finished,
 )
@@ -133,12 +133,16 @@ class TrackingQueries:
         ).fetchone()
         return row and Finished._make(row)
 
-    def jobs_to_clean(self, documents: Sequence[int]) -> dict[int, str]:
-        """Return the jobs of those of `documents` that are saved, if no deletion has begun."""
+    def jobs_to_confirm(self, documents: Sequence[int]) -> dict[int, str]:
+        """Return the jobs of saved `documents` that no audit has settled yet.
+
+        Those whose deletion has begun are left out.
+        """
         sql = (
             "SELECT d.id, a.job_id FROM documents d JOIN attempts a ON a.document = d.id"
             f" WHERE d.id IN ({EACH}) AND d.state = 'saved' AND d.current = 1"
-            " AND a.outcome = 'saved' AND a.deletion_started_at IS NULL ORDER BY a.number"
+            " AND a.outcome = 'saved' AND a.deletion_started_at IS NULL"
+            f" AND a.rowid > {AUDITED} ORDER BY a.number"
         )
         return dict(self._connection.execute(sql, (json.dumps(documents),)).fetchall())
 

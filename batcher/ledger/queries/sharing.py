@@ -54,8 +54,8 @@ class SharingQueries:
         """
         rows = self._connection.execute(
             "SELECT DISTINCT o.output, o.output_sha256, o.not_served FROM documents d"
-            " JOIN documents o ON o.content = d.content AND o.step = d.step AND o.output_sha256 "
-            "IS NOT NULL"
+            " JOIN documents o ON o.content = d.content AND o.step = d.step"
+            " AND o.output_sha256 IS NOT NULL AND o.state IN ('saved', 'superseded')"
             " WHERE d.id = ? ORDER BY o.id = ? DESC, o.id DESC LIMIT 8",
             (copy.id, copy.payer),
         )

@@ -30,11 +30,6 @@ _NO_REASON: Final = "reason = NULL, kind = NULL, error_name = NULL"
 _AGAIN: Final = (
     f"{_NO_UPLOAD}, payer = NULL, paid = 0, tries = 0, due_at = 0, on_its_own = 0, {_NO_REASON}"
 )
-# What was being fetched or copied once more may be another document's: it isn't found again by its
-# content.
-_NO_DOUBTFUL_RESULT: Final = (
-    "output_sha256 = iif(:before IN ('saved', 'superseded'), output_sha256, NULL)"
-)
 # Where the input was the job of an earlier step: that can't be read any more, so the next input is
 # an upload of its own.
 _PART_WAYS: Final = f"on_its_own = max(on_its_own, input_kind IS '{InputKind.JOB}')"
@@ -89,8 +84,8 @@ DOCUMENT: Final[dict[type[e.Event], str]] = {
         f" due_at = 0, {_NO_REASON}"
     ),
     e.PayerFailed: _VERDICT,
-    e.Superseded: f"superseded_from = :before, {_NO_DOUBTFUL_RESULT}",
-    e.Withdrawn: f"superseded_from = :before, current = 0, {_REASON}, {_NO_DOUBTFUL_RESULT}",
+    e.Superseded: "superseded_from = :before",
+    e.Withdrawn: f"superseded_from = :before, current = 0, {_REASON}",
 }
 
 _OPEN: Final = "WHERE document = :document AND outcome = 'open'"

@@ -18,7 +18,7 @@ from batcher.common.names import collision_key, with_tag
 from batcher.core.events import Superseded
 from batcher.core.lifecycle import OUT, PAYS_FOR_NOBODY, UNSENT, State
 from batcher.ledger import event_writes
-from batcher.ledger.queries.fragments import COUNTS_STILL, listed
+from batcher.ledger.queries.fragments import COUNTS_STILL, has_result, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +306,7 @@ def _join_copies(connection: sqlite3.Connection, last: int) -> None:
         f" OR p.state IN ({listed(OUT)})) ORDER BY p.id LIMIT 1),"
         f" (SELECT p.payer FROM {same} AND p.current = 1 AND p.state = 'duplicate' ORDER BY p.id "
         "LIMIT 1),"
-        f" (SELECT p.id FROM {same} AND p.state = 'superseded' AND p.output_sha256 IS NOT NULL"
+        f" (SELECT p.id FROM {same} AND p.state = 'superseded' AND {has_result('p')}"
         f" ORDER BY p.id DESC LIMIT 1),"
         f" (SELECT p.id FROM {same} AND p.state = 'superseded' AND {COUNTS_STILL} ORDER BY p.id "
         "DESC LIMIT 1))"

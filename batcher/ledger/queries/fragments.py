@@ -13,6 +13,18 @@ def listed(states: Iterable[str]) -> str:
     return ",".join(f"'{state}'" for state in sorted(states))
 
 
+def has_result(row: str) -> str:
+    """Return the condition that the document `row` has a result to go by.
+
+    One that was being fetched or copied once more when something newer took its place has none:
+    what is on disk may be another document's.
+    """
+    return (
+        f"({row}.output_sha256 IS NOT NULL AND ({row}.state = 'saved' OR {row}.state = 'superseded'"
+        f" AND coalesce({row}.superseded_from, 'saved') IN ('saved', 'queued', 'uploaded')))"
+    )
+
+
 # True for a superseded document p whose verdict is about its bytes, and was reached by a job.
 COUNTS_STILL: Final = (
     f"p.superseded_from IN ({listed(MAY_HAVE_COST)})"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from batcher.core.lifecycle import OPEN, OUT, VERDICTS, State
-from batcher.ledger.queries.fragments import listed
+from batcher.ledger.queries.fragments import has_result, listed
 from batcher.ledger.queries.rows import Candidate
 
 
@@ -153,10 +153,10 @@ _OTHERS: Final = f"""
     AND (o.state IN ({listed(OUT)})
          OR o.current = 1 AND o.state IN ({listed(OPEN | _IN_DOUBT | {State.SAVED})}))
     ORDER BY o.id"""
-_WITH_A_RESULT: Final = """
+_WITH_A_RESULT: Final = f"""
     SELECT o.id, o.output, o.output_sha256
     FROM documents d JOIN documents o ON o.content = d.content AND o.step = d.step AND o.id <> d.id
-    WHERE d.id = ? AND o.state IN ('saved', 'superseded') AND o.output_sha256 IS NOT NULL
+    WHERE d.id = ? AND {has_result("o")}
     ORDER BY o.current DESC, o.id"""
 
 

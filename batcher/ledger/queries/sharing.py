@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from batcher.core.lifecycle import MAY_HAVE_COST, OPEN, OUT, State
-from batcher.ledger.queries.fragments import COUNTS_STILL, listed
+from batcher.ledger.queries.fragments import COUNTS_STILL, has_result, listed
 from batcher.ledger.queries.rows import (
     Copy,
 )
@@ -55,7 +55,7 @@ class SharingQueries:
         rows = self._connection.execute(
             "SELECT DISTINCT o.output, o.output_sha256, o.not_served FROM documents d"
             " JOIN documents o ON o.content = d.content AND o.step = d.step"
-            " AND o.output_sha256 IS NOT NULL AND o.state IN ('saved', 'superseded')"
+            f" AND {has_result('o')}"
             " WHERE d.id = ? ORDER BY o.id = ? DESC, o.id DESC LIMIT 8",
             (copy.id, copy.payer),
         )

@@ -89,10 +89,11 @@ def nonces_in(request: str) -> list[str]:
 def counts_as_twin(row: JobRow, attempt: AttemptRef, endpoint: str) -> bool:
     """Whether the row is a second job of the attempt.
 
-    The job of an attempt in doubt isn't, since it is to be adopted. Nor is a row of another type,
-    which is only a part of a job of ours.
+    The job of an attempt in doubt isn't, since it is to be adopted, nor is the attempt's own job:
+    it may have been found after the row was looked up. Nor is a row of another type, which is only
+    a part of a job of ours.
     """
-    return attempt.outcome != "open" and fits(row, endpoint)
+    return attempt.outcome != "open" and row.job_id != attempt.job_id and fits(row, endpoint)
 
 
 def fits(row: JobRow, endpoint: str) -> bool:

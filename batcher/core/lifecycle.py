@@ -212,6 +212,7 @@ TABLE: Final[dict[State, dict[type[Event], State]]] = {
 TO_SUBMIT: Final = frozenset({State.QUEUED, State.UPLOADED})
 IN_FLIGHT: Final = frozenset({State.WAITING, State.READY})
 OUT: Final = IN_FLIGHT | {State.SENDING, State.UNKNOWN}  # the service has it, or may have it
+FOLLOWED: Final = OUT | {State.SAVED}  # the later steps of such a document may still come
 UNSENT: Final = TO_SUBMIT | {State.DUPLICATE, State.FOLLOWING}
 OPEN: Final = UNSENT | OUT
 VERDICTS: Final = frozenset(State) - OPEN - {State.SAVED, State.SUPERSEDED}

@@ -11,7 +11,7 @@ import sqlite3
 from typing import Final
 
 from batcher.core.budget import Spend, Surprise
-from batcher.core.lifecycle import IN_FLIGHT, OUT, State
+from batcher.core.lifecycle import FOLLOWED, OUT, State
 from batcher.core.reservations import Fear, Lessons, Reservation
 from batcher.ledger.queries.fragments import listed
 
@@ -39,11 +39,8 @@ _CLAIMS: Final = (
 # What is kept for later steps, by the number of their document; the table `purse` has the sums.
 _KEPT: Final = ("pages", "credits", "most_pages", "most_credits")
 _KEPT_WHILE: Final = "('following', 'queued', 'uploaded')"
-_OUT: Final = listed(OUT)
-# a step whose job brings a result, or has brought one, is followed by the later ones …
-_FOLLOWED: Final = listed(OUT | {State.SAVED})
-# … and these will be so before long, or will never be
-_SOON: Final = listed(IN_FLIGHT | {State.SENDING, State.SAVED})
+# the later steps of such a document are sent before long, or never will be
+_SOON: Final = listed(FOLLOWED - {State.UNKNOWN})
 _SORT: Final = "{row}.step || ' ' || substr({row}.content, instr({row}.content, '.') + 1)"
 _PAGES: Final = "max(1, coalesce({row}.pages, 1))"
 _CREDITS: Final = "coalesce({row}.credits, {row}.cost)"
@@ -119,8 +116,8 @@ def _triggers(last: int) -> dict[str, str]:
         "sent_or_over": f"UPDATE OF state ON main.documents WHEN NEW.state NOT IN {_KEPT_WHILE}"
         " BEGIN DELETE FROM kept WHERE document = NEW.id; END",
         # else documents that are all to be sent again would wait for one another
-        "not_followed": f"UPDATE OF state ON main.documents WHEN OLD.state IN ({_OUT})"
-        f" AND NEW.state NOT IN ({_FOLLOWED}) AND EXISTS (SELECT 1 FROM kept)"
+        "not_followed": f"UPDATE OF state ON main.documents WHEN OLD.state IN ({listed(OUT)})"
+        f" AND NEW.state NOT IN ({listed(FOLLOWED)}) AND EXISTS (SELECT 1 FROM kept)"
         " BEGIN DELETE FROM kept WHERE document IN"
         " (SELECT id FROM documents WHERE upstream = NEW.id); END",
     }

@@ -24,7 +24,7 @@ from batcher.core import events, sending
 from batcher.core.account import Account
 from batcher.core.chain import merged
 from batcher.core.concurrency_limit import ConcurrencyLimit
-from batcher.core.lifecycle import OUT, TO_SUBMIT, State
+from batcher.core.lifecycle import TO_SUBMIT, State
 from batcher.core.reasons import unnamed
 from batcher.core.reservations import LaterStep, Reservation
 from batcher.core.retry_policy import Policy
@@ -44,7 +44,7 @@ from batcher.errors import (
     Unreachable,
 )
 from batcher.exit_codes import ExitCode
-from batcher.ledger.ledger import Due, Transition
+from batcher.ledger.ledger import Due
 from batcher.manifest.password_rules import opening
 from batcher.reducto.address_lists import documents_in
 from batcher.reducto.api_types import METADATA_KEY
@@ -66,10 +66,9 @@ from batcher.stages.input_resolver import (
     path,
     source_verdict,
 )
+from batcher.stages.kept_room import KeptRoom
 
 IDLE = 15.0  # seconds between two checks for due documents when nothing changes
-# the steps after such a document are still to come
-_FOLLOWED = OUT | {State.SAVED}
 _NOT_ACCEPTED = (events.RefusedForNow, events.Rejected, events.UploadLapsed)
 Call = Callable[[], Awaitable[str]]
 
@@ -136,12 +135,7 @@ class Submitter:
         self._mode: sending.Mode = sending.Freely()
         # documents that wait for the bill of another one of their type, and which one that is
         self._parked: dict[int, int] = {}
-        # later steps for which room is kept below the limits, each with the step before it
-        self._kept: dict[int, int] = {}
-        # which of them can be sent
-        self._released: set[int] = set()
-        self._only_kept = ""  # the limit that leaves room for nothing but those …
-        self._waits_for_kept = False  # … or may leave some once one of those was sent
+        self._kept_room = KeptRoom(self._ledger)
         self._lapsed: Counter[int] = Counter()
         self._boundary = Boundary(context.control, "submitting")
         self._rest_told_until = 0.0
@@ -151,12 +145,12 @@ class Submitter:
         """Submit until `control` is stopped, then finish the documents in hand."""
         # results of jobs from earlier runs are fetched before anything new is sent
         await self._jobs.caught_up.wait()
-        self._ledger.listeners.append(self._hear)
+        self._ledger.listeners.append(self._kept_room.hear)
         async with asyncio.TaskGroup() as group:
             while not self._control.stopped.is_set():
                 self._unpark()
-                if self._only_kept and not self._kept:
-                    self._control.reach(self._only_kept)
+                if self._kept_room.limit and not self._kept_room:
+                    self._control.reach(self._kept_room.limit)
                     break
                 due, ahead = self._due()
                 self._ahead.update(document.id for document in ahead)
@@ -167,29 +161,6 @@ class Submitter:
                 for document, content in await self._contents(due):
                     group.create_task(self._bring(document, content))
                 await self._pause(refill=bool(due))
-
-    def _hear(self, change: Transition) -> None:
-        document = change.event.document
-        if document in self._kept:
-            if change.after in TO_SUBMIT:
-                self._released.add(document)
-            elif change.after is not State.FOLLOWING:
-                self._forget_room(document)
-        elif self._kept and change.before in OUT and change.after not in _FOLLOWED:
-            for step in [step for step, before in self._kept.items() if before == document]:
-                self._forget_room(step)
-
-    def _forget_room(self, document: int) -> None:
-        del self._kept[document]
-        self._released.discard(document)
-        self._waits_for_kept = False
-
-    async def _free_room(self, document: int) -> None:
-        """Keep no room any more for a document that doesn't fit, nor for what would follow it."""
-        for step, before in list(self._kept.items()):
-            if document in (step, before):
-                await self._ledger.free_room(step)
-                self._forget_room(step)
 
     async def _contents(self, due: Sequence[Due]) -> Sequence[tuple[Due, Content]]:
         """Read the documents together, or one by one where that raises an unexpected error."""
@@ -239,7 +210,7 @@ class Submitter:
             self._ledger.in_flight or tally[State.SENDING] or tally[State.UNKNOWN]
         ):
             return  # the steps that follow those jobs may fit
-        if not self._too_large or self._in_hand or self._kept:
+        if not self._too_large or self._in_hand or self._kept_room:
             return
         # the other documents were replaced by newer versions, which may fit
         left = self._ledger.sending.to_submit(list(self._too_large))
@@ -264,7 +235,7 @@ class Submitter:
         once too many have been passed over.
         """
         self._too_large[due.id] = str(error)
-        await self._free_room(due.id)
+        await self._kept_room.free(due.id)
         await self._ledger.record(events.Postponed(due.id, str(error), self._clock(), due.tries))
         least = min(template.rate.reserve(Measure()) for template in self._templates.values())
         if not isinstance(self._mode, sending.Freely) or self._parked:
@@ -272,8 +243,8 @@ class Submitter:
         passed_over = len(self._too_large)
         if not sending.is_limit_reached(cost=error.cost, least=least, passed_over=passed_over):
             return
-        if self._kept:
-            self._only_kept = str(error)
+        if self._kept_room:
+            self._kept_room.limit = str(error)
         else:
             self._control.reach(str(error))
 
@@ -286,22 +257,9 @@ class Submitter:
             return [], []
         lying = self._ledger.tally[State.UPLOADED] if ahead else 0
         taken = {*self._in_hand, *self._too_large, *self._parked}
-        rows = self._rows(len(taken) + room + ahead + lying)
+        rows = self._kept_room.due(self._clock(), len(taken) + room + ahead + lying)
         free = [row for row in rows if row.id not in taken]
         return free[:room], [row for row in free[room:] if row.state is State.QUEUED][:ahead]
-
-    def _rows(self, limit: int) -> list[Due]:
-        """Return the documents that are due; later steps with room kept for them come first."""
-        now = self._clock()
-        scan = self._ledger.scan
-        queries = self._ledger.sending
-        if self._only_kept or (self._waits_for_kept and self._kept):
-            begun = {*self._kept, *self._kept.values()}
-            return queries.due_among(begun, now, scan=scan)
-        first = queries.due_among(self._released, now, scan=scan) if self._released else []
-        known = {row.id for row in first}
-        rest = queries.due(now, limit + len(first), scan=scan)
-        return [*first, *(row for row in rest if row.id not in known)]
 
     def _hands(self) -> sending.Hands:
         return sending.Hands(
@@ -517,7 +475,7 @@ class Submitter:
         except BudgetSpent as error:
             await self._not_affordable(due, error, *before)
             return
-        self._kept.update((step.document, due.id) for step in claim.later)
+        self._kept_room.keep((step.document for step in claim.later), after=due.id)
         self._allowance.use(due.id)
         self._mode = sending.after_fit(self._mode)
         event = await self._post(due, named.input, call)
@@ -568,7 +526,7 @@ class Submitter:
                 self._parked[due.id] = error.probe
             case sending.Unaffordable.WAIT_FOR_BILLS:
                 self._mode = sending.near_limit(self._ledger.in_flight)
-                self._waits_for_kept = isinstance(self._mode, sending.OneAtATime)
+                self._kept_room.wait(may_shrink=isinstance(self._mode, sending.OneAtATime))
         await self._ledger.record(
             *before, events.Postponed(due.id, str(error), self._clock(), due.tries)
         )

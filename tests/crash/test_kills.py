@@ -44,13 +44,15 @@ def test_of_lost_replies_and_kills_no_job_is_left_over(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(300)
 def test_a_submission_that_is_worked_off_late_gets_no_input(tmp_path: Path) -> None:
-    """15 % are worked off 3 s after their connection died, later than is waited: their uploads are
-    gone by then.
+    """15 % are worked off 3 s after their connection died, which is later than is waited, unless
+    the machine is so busy that they are found in the list after all: their uploads are gone by
+    then, so each document has one job that got its input either way.
     """
     told = Told()
     Batch(tmp_path, 120, "late-acceptance=0.15:3", 1.0, _chance(), told).live(kills=0)
     assert told.wrong == []
-    assert told.fed == told.documents < told.jobs
+    assert told.fed == told.documents <= told.jobs
+    assert told.faults["late-acceptance"] > 0
 
 
 def _chance() -> random.Random:

@@ -36,6 +36,26 @@ class _Place(click.Path):
         return super().convert(value, param, ctx)
 
 
+class Address(click.ParamType[tuple[str, int]]):
+    """HOST:PORT, as in a manifest; `hint` ends the words about another text."""
+
+    name = "address"
+
+    def __init__(self, *, hint: str = "") -> None:
+        self._hint = hint
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        from batcher.manifest.values import READERS
+
+        try:
+            host, port = READERS["address"](value, Path())
+        except ValueError as error:
+            self.fail(f"{error}{self._hint}", param, ctx)
+        return host, port
+
+
 PATH = _Place(path_type=Path)
 OVERRIDES = click.option(
     "-S",

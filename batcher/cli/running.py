@@ -16,7 +16,16 @@ import click
 from click.core import ParameterSource
 
 from batcher.batches import known_manifest
-from batcher.cli.arguments import COLOUR, ENDPOINT, OUT, OVERRIDES, PATH, SERVICE, manifest_of
+from batcher.cli.arguments import (
+    COLOUR,
+    ENDPOINT,
+    OUT,
+    OVERRIDES,
+    PATH,
+    SERVICE,
+    Address,
+    manifest_of,
+)
 from batcher.cli.flags import CommandWithPatterns, manifest_flags, settings_of
 from batcher.cli.group import main
 from batcher.cli.planning import show_plan
@@ -37,22 +46,6 @@ def _faults(ctx: click.Context, option: click.Parameter, orders: str) -> str:
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     return orders
-
-
-def _listen(
-    ctx: click.Context, option: click.Parameter, address: str | None
-) -> tuple[str, int] | None:
-    if address is None:
-        return None
-    from batcher.manifest.values import READERS
-
-    try:
-        host, port = READERS["address"](address, Path())
-    except ValueError as error:
-        raise click.BadParameter(
-            f"{error}; write --metrics=HOST:PORT, or put --metrics behind the manifest"
-        ) from error
-    return host, port
 
 
 @main.command(cls=CommandWithPatterns)
@@ -114,7 +107,7 @@ def _listen(
     is_flag=False,
     flag_value="127.0.0.1:9464",
     metavar="[HOST:PORT]",
-    callback=_listen,
+    type=Address(hint="; write --metrics=HOST:PORT, or put --metrics behind the manifest"),
     help="Serve metrics for Prometheus during the run; by default on 127.0.0.1:9464.",
 )
 @click.option("--web", is_flag=True, help="Show the batch in a browser beside the run.")

@@ -9,22 +9,8 @@ from pathlib import Path
 
 import click
 
-from batcher.cli.arguments import PATH
+from batcher.cli.arguments import PATH, Address
 from batcher.cli.group import main, tell_trouble
-
-
-def _address(
-    ctx: click.Context, option: click.Parameter, address: str | None
-) -> tuple[str, int] | None:
-    if address is None:
-        return None
-    from batcher.manifest.values import READERS
-
-    try:
-        host, port = READERS["address"](address, Path())
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-    return host, port
 
 
 @main.command(short_help="Show batches in a browser, also while they run.")
@@ -33,7 +19,7 @@ def _address(
     "--listen",
     default="127.0.0.1:0",
     metavar="HOST:PORT",
-    callback=_address,
+    type=Address(),
     help="Where to listen; by default on a free port that only this machine reaches.",
 )
 @click.option("--public", is_flag=True, help="Let --listen name an address others can reach.")

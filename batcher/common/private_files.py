@@ -1,4 +1,4 @@
-"""Create files that only their owner, or their group as well, can read."""
+"""Create files that only their owner, or their group as well, can read; durable ones too."""
 
 from __future__ import annotations
 
@@ -34,3 +34,25 @@ def let_in(fd: int, mode: int) -> None:
     if stat.S_IMODE(there) & 0o777 != mode:
         # keep the bit that passes the group on to new files
         os.fchmod(fd, mode | (there & stat.S_ISGID))
+
+
+def replace_file(path: Path, body: bytes, access: str = "owner") -> None:
+    """Put a file with `body` in place of `path`, durable, and never half there. Raises OSError."""
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    make_file(part, access)
+    with part.open("r+b") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable. Raises OSError."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

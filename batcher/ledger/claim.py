@@ -11,7 +11,6 @@ before there were claims.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import uuid
 from pathlib import Path
@@ -19,12 +18,11 @@ from typing import Final
 
 import msgspec
 
-from batcher.common.private_files import FILES, let_in
+from batcher.common.private_files import replace_file
 from batcher.errors import LedgerForeign, LedgerOutdated, OutputError
 from batcher.ledger.queries.notes import noted
 
 NAME: Final = ".batcher-claim"
-_PART: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _IDENTIFY: Final = "INSERT OR IGNORE INTO meta VALUES ('ledger', ?)"
 _ADVANCE: Final = (
     "INSERT INTO meta VALUES ('generation', '1')"
@@ -82,17 +80,8 @@ def read_claim(output: Path) -> Claim | None:
 def write_claim(output: Path, claim: Claim, access: str = "owner") -> None:
     """Write the claim beside the results, durable and whole. Raises OutputError."""
     path = output / NAME
-    part = output / f"{NAME}.part"
     try:
-        fd = os.open(part, _PART, 0o600)
-        try:
-            let_in(fd, FILES[access])
-            os.write(fd, msgspec.json.encode(claim) + b"\n")
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        part.replace(path)
-        _sync_folder(output)
+        replace_file(path, msgspec.json.encode(claim) + b"\n", access)
     except OSError as error:
         raise OutputError(
             f"{path}: {error.strerror}; make the output writable and run again: nothing was "
@@ -152,11 +141,3 @@ def _behind(own: Claim, claim: Claim) -> str:
         "it is an older copy: runs began or ended since that it knows nothing of "
         f"(it is at {own.generation}, the results at {claim.generation}, {missed} behind)"
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
+from batcher.common.private_files import sync_folder
 from batcher.core import events as e
 from batcher.core.reasons import error_name_in
 from batcher.ledger.claim import Claim
@@ -110,7 +111,7 @@ class Journal:
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if is_new:
             # a ledger whose journal got lost in a power cut would not be trusted
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         self._lines: list[bytes] = []
         self._end_torn_line(path)
         self._size = os.fstat(self._fd).st_size
@@ -164,14 +165,6 @@ class Journal:
                 and file.read(1) != b"\n"
             ):
                 os.write(self._fd, b"\n")
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def end_of(path: Path, size: int) -> bytes:

@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from batcher.common.private_files import make_file
+from batcher.common.private_files import replace_file
 from batcher.core.sample import Drawn, Estimate, Group, Mark, estimate
 from batcher.errors import BatcherError
 from batcher.ledger.queries.sampling import SavedResult, saved_results
@@ -197,26 +197,10 @@ def _alone(ledger: Path) -> Iterator[None]:
 def _write(ledger: Path, sample: Sample, access: str) -> None:
     """Write the file beside its place and rename it, so that it is never half there."""
     path = sample_path(ledger)
-    part = path.with_name(f"{path.name}.part")
     body = msgspec.json.format(msgspec.json.encode(sample), indent=1)
     try:
-        part.unlink(missing_ok=True)
-        make_file(part, access)
-        with part.open("r+b") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        _sync(path.parent)
+        replace_file(path, body, access)
     except OSError as error:
         raise BatcherError(
             f"{path}: {error.strerror}; the mark isn't kept: make room, or make the folder writable"
         ) from error
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -66,6 +66,8 @@ DOCUMENT: Final[dict[type[e.Event], str]] = {
     e.Saved: (
         f"output = :output, output_sha256 = :sha256, output_size = :size, {_NO_REASON},"
         " not_served = :not_served,"
+        # a copy may be written while something newer takes its place: its result is one to go by
+        " superseded_from = iif(state = 'superseded', 'saved', superseded_from),"
         f" payer = {_PAID_FOR_ITSELF}"
     ),
     e.JobFailed: _VERDICT,

@@ -242,6 +242,7 @@ class Model:
                 document.paid = 0
             case e.Saved():
                 document.has_result = True
+                document.came_to = State.SAVED
             case e.Uploaded():
                 document.due_at = 0.0
             case e.Promoted():

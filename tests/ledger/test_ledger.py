@@ -150,6 +150,21 @@ async def test_a_version_superseded_in_hand_is_not_sent(ledger: Ledger) -> None:
     assert ledger.reader.execute("SELECT count(*) FROM attempts").fetchone() == (0,)
 
 
+async def test_a_copy_written_while_it_is_superseded_is_a_result_to_go_by(ledger: Ledger) -> None:
+    """The payer's own result is in doubt by then: without the copy's, a third file of these bytes
+    would be paid again.
+    """
+    await ledger.admit([version("a.pdf", content="same"), version("b.pdf", content="same")])
+    await bring_to_waiting(ledger, 1)
+    await ledger.record(e.Ended(1, 1, 1.0), e.Saved(1, "a.pdf.json", "hash", 7))
+    await ledger.record(e.Superseded(2))
+    await ledger.record(e.Saved(2, "b.pdf.json", "hash", 7))
+    await ledger.record(e.FileMissed(1, "gone"), e.Superseded(1))
+    await ledger.admit([version("c.pdf", content="same")])
+    (copy,) = ledger.sharing.copies(10)
+    assert [output for output, *_ in ledger.sharing.results_like(copy)] == ["b.pdf.json"]
+
+
 async def test_a_fourth_paid_attempt_is_refused(ledger: Ledger) -> None:
     """Whatever policy says: three times paid is enough, until a person says otherwise."""
     await ledger.admit([version("a.pdf")])

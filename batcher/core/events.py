@@ -281,6 +281,16 @@ class JobExchanged(Event, frozen=True):
     job_id: str
 
 
+class WrongInput(Event, frozen=True):
+    """Its job read another document's job, because two answers were mixed up before.
+
+    Its result is another's then. It is paid for again only if a person asks for that.
+    """
+
+    reason: str
+    kind: str
+
+
 class DeletionStarted(Event, frozen=True):
     """Its job is about to be deleted at the service, and can no longer be expected there."""
 

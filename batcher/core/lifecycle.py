@@ -52,6 +52,7 @@ from batcher.core.events import (
     UpstreamFailed,
     UpstreamSaved,
     Withdrawn,
+    WrongInput,
 )
 
 
@@ -133,6 +134,7 @@ _LATE: Final = (
     Follows,
     UpstreamSaved,
     UpstreamFailed,
+    WrongInput,
     DeletionStarted,
     Cleaned,
 )
@@ -191,6 +193,7 @@ TABLE: Final[dict[State, dict[type[Event], State]]] = {
         **_AGAIN,
         FileMissed: State.READY,
         JobExchanged: State.SAVED,
+        WrongInput: State.FAILED,
         DeletionStarted: State.SAVED,
         Cleaned: State.SAVED,
     },

@@ -25,6 +25,7 @@ class VoidCause(StrEnum):
     EXPIRED = "expired"
     LOST = "lost"
     PAID_AGAIN = "paid_again"  # its fate is unknown, and a person decided to pay again
+    WRONG_INPUT = "wrong_input"  # its job read another document's
     SUPERSEDED = "superseded"  # its result is no longer wanted
 
 
@@ -42,5 +43,6 @@ CAUSES: Final[Mapping[type[events.Event], VoidCause]] = {
     events.Lost: VoidCause.LOST,
     events.Retried: VoidCause.PAID_AGAIN,
     events.Follows: VoidCause.PAID_AGAIN,
+    events.WrongInput: VoidCause.WRONG_INPUT,
     events.Superseded: VoidCause.SUPERSEDED,
 }

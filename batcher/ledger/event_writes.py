@@ -78,6 +78,10 @@ DOCUMENT: Final[dict[type[e.Event], str]] = {
     e.Stuck: _REASON,
     e.Cancelled: _REASON,
     e.FileMissed: _REASON,
+    e.WrongInput: (
+        "reason = :reason, kind = :kind, error_name = NULL,"
+        " superseded_from = iif(state = 'superseded', 'failed', superseded_from)"
+    ),
     e.Recalled: f"paid = 0, {_NO_REASON}",
     e.Rejoined: f"payer = :payer, {_NO_REASON}",
     e.Retried: _AGAIN,
@@ -152,6 +156,7 @@ ATTEMPT: Final[dict[type[e.Event], str]] = {
     e.Expired: _closed(e.Expired, "lost", _OUT, _WHY, _ERROR_NAME, _ENDED),
     e.Lost: _closed(e.Lost, "lost", _OUT, _WHY, _ENDED),
     e.JobExchanged: f"UPDATE attempts SET job_id = nullif(:job_id, '') {_DONE}",
+    e.WrongInput: _closed(e.WrongInput, "void", _DONE, _WHY),
     e.DeletionStarted: f"UPDATE attempts SET deletion_started_at = :at {_CLEANABLE}",
     e.Cleaned: f"UPDATE attempts SET cleaned_at = :at {_CLEANABLE}",
 }

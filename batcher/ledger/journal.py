@@ -50,6 +50,7 @@ KEPT: Final = (
     e.Recalled,
     e.FileMissed,
     e.JobExchanged,
+    e.WrongInput,
     e.DeletionStarted,
     e.Cleaned,
 )

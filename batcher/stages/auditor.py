@@ -34,6 +34,8 @@ from batcher.exit_codes import ExitCode
 from batcher.ledger.queries.rows import Holder
 from batcher.outputs.result_store import Store
 from batcher.reducto.api_types import ENDED, JOBS_PAGE_LIMIT, JobRow, JobStatus
+from batcher.reducto.error_rules import ErrorClass
+from batcher.reducto.inputs import UpstreamJob
 from batcher.stages import job_list
 from batcher.stages.context import StageContext
 from batcher.stages.job_list import CircularListing, EndlessListing
@@ -126,15 +128,15 @@ class Auditor:
         try:
             async with asyncio.timeout(patience):
                 await self._read_listing(looking)
-                pairs = list(_pairs(looking.crossed))
-                exchanged = [pair for pair in pairs if await self._exchange(*pair)]
+                told = [
+                    f"{holder.source} and {named.source} were told each other's jobs: the right "
+                    f"results are fetched now, for nothing{_and_later(made)}"
+                    for job_id, holder, named in _pairs(looking.crossed)
+                    if (made := await self._exchange(job_id, holder, named)) is not None
+                ]
         except (TimeoutError, ServiceError):
             return frozenset(), ()
-        return looking.shown, tuple(
-            f"{holder.source} and {named.source} were told each other's jobs: "
-            "the right results are fetched now, for nothing"
-            for _, holder, named in exchanged
-        )
+        return looking.shown, tuple(told)
 
     async def _until_urged(self) -> None:
         """Return once somebody wants the run to end; the next run then does the audit."""
@@ -276,28 +278,38 @@ class Auditor:
         document that was replaced by a newer version: every document with the same bytes shares its
         result.
         """
-        if await self._exchange(job_id, holder, named):
+        made = await self._exchange(job_id, holder, named)
+        if made is not None:
             return [
                 f"{holder.source} and {named.source} had each other's results, because two "
                 "answers of the service "
                 "were mixed up on their way; run the same command again to fetch the right ones "
-                "for nothing"
+                f"for nothing{_and_later(made)}"
             ]
         pairs = ((job_id, holder, named), (str(named.job_id), named, holder))
         return [_one_sided(*pair) for pair in pairs if pair[1].outcome == "saved"]
 
-    async def _exchange(self, job_id: str, holder: AttemptRef, named: AttemptRef) -> bool:
-        """Exchange their jobs; return False if one isn't saved or was replaced by a newer version.
+    async def _exchange(
+        self, job_id: str, holder: AttemptRef, named: AttemptRef
+    ) -> Sequence[AttemptRef] | None:
+        """Exchange their jobs, and return the attempts of later steps that read the wrong one.
 
-        Copies also wait for the right results.
+        Those come to a verdict, for only a person pays again. Copies wait for the right results.
+        Returns None, and changes nothing, if one of the two isn't saved or was replaced by a newer
+        version, or if a later step of theirs is at the service.
         """
-        pair = (holder.document, named.document)
+        jobs = [UpstreamJob(job_id), UpstreamJob(str(named.job_id))]
+        later = self._ledger.audit.made_from([job.known_as for job in jobs])
+        if any(attempt.outcome in ("open", "accepted") for attempt in later):
+            return None
+        made = [attempt for attempt in later if attempt.outcome == "saved"]
         copies = [
             events.Rejoined(copy, payer)
-            for payer in pair
+            for payer in (holder.document, named.document, *(one.document for one in made))
             for copy in self._ledger.sharing.saved_copies(payer)
         ]
         reason = f"{holder.source} and {named.source} had each other's results"
+        wrong = f"made from another document's result, because {reason}"
         try:
             await self._ledger.record(
                 # no job may belong to two documents, not even for a moment
@@ -306,11 +318,12 @@ class Auditor:
                 events.JobExchanged(holder.document, str(named.job_id)),
                 events.FileMissed(holder.document, reason),
                 events.FileMissed(named.document, reason),
+                *(events.WrongInput(one.document, wrong, ErrorClass.TRANSIENT) for one in made),
                 *copies,
             )
         except (Impossible, AttemptOpen, Outdated):
-            return False
-        return True
+            return None
+        return made
 
     def _twin_of(self, row: JobRow) -> DuplicateJob | None:
         """Return the duplicate that a row shows of one of our attempts.
@@ -387,6 +400,14 @@ def _is_mutual(holder: AttemptRef, named: AttemptRef, crossed: Mapping[str, Cros
 
 def _one_sided(job_id: str, holder: AttemptRef, named: AttemptRef) -> str:
     return f"{holder.source} holds job {job_id}, which was submitted for {named.source}"
+
+
+def _and_later(made: Sequence[AttemptRef]) -> str:
+    """Return what to add to a message if later steps have read a wrong job."""
+    if not made:
+        return ""
+    outcome = pluralize(len(made), "later step")
+    return f"; {outcome} made from the wrong ones failed: batcher retry pays for them again"
 
 
 def _reaches_back(rows: Sequence[JobRow], looking: _Pass) -> bool:

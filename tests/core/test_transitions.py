@@ -110,6 +110,9 @@ LIVES: Final[dict[str, Rules]] = {
         ("waiting", e.JobExchanged): "waiting",
         ("saved", e.JobExchanged): "saved",
     },
+    "what was made from another's job has failed, and only a person pays again": {
+        ("saved", e.WrongInput): "failed"
+    },
     "a copy stands for itself where its payer can't, and shares its payer's verdict": {
         ("duplicate", e.Promoted): "queued",
         ("duplicate", e.Follows): "following",
@@ -158,6 +161,7 @@ LIVES: Final[dict[str, Rules]] = {
             e.Follows,
             e.UpstreamSaved,
             e.UpstreamFailed,
+            e.WrongInput,
             e.DeletionStarted,
             e.Cleaned,
         )

@@ -50,6 +50,7 @@ NEVER_PAYS: Final = {
 }
 STAYS_OUT: Final = {State.SENDING, State.UNKNOWN, State.WAITING, State.READY}
 NOT_SENT: Final = {State.QUEUED, State.UPLOADED, State.DUPLICATE, State.FOLLOWING}
+KEEPS_RESULT: Final = {State.SAVED, State.QUEUED, State.UPLOADED}
 COUNTS_STILL: Final = {State.FAILED, State.EXPIRED, State.LOST, State.STUCK, State.HELD}
 
 
@@ -105,7 +106,7 @@ class Model:
         # perhaps no more
         awaited = (d.payer for _, d in same if d.current and d.state is State.DUPLICATE)
         left = [(n, d) for n, d in reversed(same) if d.state is State.SUPERSEDED]
-        results = (n for n, d in left if d.has_result)
+        results = (n for n, d in left if d.has_result and d.came_to in KEEPS_RESULT)
         verdicts = (n for n, d in left if d.came_to in COUNTS_STILL and d.had_a_job)
         new.payer = (
             next(paying, None) or next(awaited, None) or next(results, None) or next(verdicts, None)
@@ -222,14 +223,18 @@ class Model:
         if isinstance(event, e.FileMissed):
             if any(d.out and d.content == document.content for d in self.documents.values()):
                 raise AttemptOpen
-            next(
-                a for a in reversed(document.attempts) if a.outcome == "saved"
-            ).outcome = "accepted"
+            self._last_saved(document).outcome = "accepted"
+        elif isinstance(event, e.WrongInput):
+            self._last_saved(document).outcome = "void"
         elif attempt is not None and isinstance(event, e.Retried):
             attempt.outcome = "lost"
         elif attempt is not None and type(event) in CLOSED_BY:
             attempt.outcome = CLOSED_BY[type(event)]
             attempt.job_id = getattr(event, "job_id", attempt.job_id)
+
+    @staticmethod
+    def _last_saved(document: Document) -> Attempt:
+        return next(a for a in reversed(document.attempts) if a.outcome == "saved")
 
     def _note(self, document: Document, event: e.Event) -> None:
         document.due_at = getattr(event, "due_at", document.due_at)
@@ -243,6 +248,8 @@ class Model:
             case e.Saved():
                 document.has_result = True
                 document.came_to = State.SAVED
+            case e.WrongInput():
+                document.came_to = State.FAILED
             case e.Uploaded():
                 document.due_at = 0.0
             case e.Promoted():
@@ -286,6 +293,7 @@ EVENTS: Final[dict[str, Make]] = {
     "recalled": lambda d, n: e.Recalled(d),
     "promoted": lambda d, n: e.Promoted(d),
     "missed": lambda d, n: e.FileMissed(d, "no file"),
+    "wrong input": lambda d, n: e.WrongInput(d, "another's", "transient"),
     "payer failed": lambda d, n: e.PayerFailed(d, "failed", "document"),
 }
 
@@ -402,10 +410,10 @@ class LedgerMachine(RuleBasedStateMachine):
                 document.state = State.UNKNOWN
 
     def _tell(self, name: str, document: int) -> None:
-        if name == "missed" and not any(
+        if name in ("missed", "wrong input") and not any(
             a.outcome == "saved" for a in self.model.documents[document].attempts
         ):
-            return  # a copy's file is made again from its payer's, not fetched
+            return  # what has no job of its own is never told so
         self.nonces += 1
         event = EVENTS[name](document, f"n{self.nonces}")
         expected = _outcome(lambda: self.model.apply(event))

@@ -332,6 +332,12 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
     ("waiting", e.JobExchanged(1, ""), NOTHING, {"job_id": None}),
     ("saved", e.JobExchanged(1, "job-9"), NOTHING, {"job_id": "job-9"}),
     ("saved", e.JobExchanged(1, ""), NOTHING, {"job_id": None}),
+    (
+        "saved",
+        e.WrongInput(1, "why", "transient"),
+        {"state": "failed", **SAYS_WHY, "kind": "transient"},
+        {"outcome": "void", "void_cause": "wrong_input", "why": "why"},
+    ),
     *(
         (s, e.Retried(1), {"state": "queued", **AFRESH}, NOTHING)
         for s in ("failed", "expired", "saved", "cancelled")
@@ -778,3 +784,16 @@ def test_a_second_job_of_an_attempt_is_noted_once(db: sqlite3.Connection) -> Non
     (logged,) = db.execute("SELECT at, document, event, state, detail FROM events").fetchall()
     assert logged[:4] == (AT, 1, "TwinFound", "waiting")
     assert json.loads(logged[4]) == {"job_id": "twin", "status": "Completed", "credits": 3.0}
+
+
+def test_a_superseded_result_that_was_made_from_another_s_is_none_to_go_by(
+    db: sqlite3.Connection,
+) -> None:
+    """Documents with the same bytes would take it over."""
+    _documents(db, "saved")
+    event_writes.apply(db, e.Superseded(1), AT)
+    event_writes.apply(db, e.WrongInput(1, "why", "transient"), AT)
+    row = db.execute("SELECT state, superseded_from, kind FROM documents WHERE id = 1").fetchone()
+    assert tuple(row) == ("superseded", "failed", "transient")
+    last = "SELECT outcome FROM attempts WHERE document = 1 ORDER BY number DESC LIMIT 1"
+    assert db.execute(last).fetchone() == ("void",)

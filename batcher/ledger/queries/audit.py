@@ -18,6 +18,7 @@ from batcher.ledger.queries.rows import (
     KnownJob,
     Unknown,
 )
+from batcher.reducto.api_types import JOB
 
 
 class AuditQueries:
@@ -133,14 +134,18 @@ class AuditQueries:
         """Return the attempt with one of `nonces` that was made there, or None."""
         marks = ",".join("?" * len(nonces))
         row = self._connection.execute(
-            "SELECT a.document, d.source, d.job, a.nonce, a.job_id, a.outcome, a.fenced_at,"
-            " coalesce(a.credits, nullif(a.cost, 0), (SELECT max(b.cost) FROM attempts b WHERE "
-            "b.document = d.id))"
-            " FROM attempts a JOIN documents d ON d.id = a.document"
-            f" WHERE a.nonce IN ({marks}) AND a.service = ? AND a.key_print = ?",
+            f"{_ATTEMPT_REF} WHERE a.nonce IN ({marks}) AND a.service = ? AND a.key_print = ?",
             (*nonces, service, key_print),
         ).fetchone()
         return row and AttemptRef._make((*row[:7], float(row[7] or 0.0)))
+
+    def made_from(self, inputs: Sequence[str]) -> list[AttemptRef]:
+        """Return the attempts of later steps that read one of `inputs`, or each other's jobs.
+
+        `inputs` are earlier jobs, written as the API's inputs are.
+        """
+        rows = self._connection.execute(_MADE_FROM, {"inputs": json.dumps(inputs), "job": JOB})
+        return [AttemptRef._make((*row[:7], float(row[7] or 0.0))) for row in rows]
 
     def named_instead(self, document: int, nonces: Sequence[str]) -> AttemptRef | None:
         """Return the attempt of another document that `nonces` belong to, or None.
@@ -159,6 +164,18 @@ class AuditQueries:
         return named if named is not None and named.document != document else None
 
 
+_ATTEMPT_REF = (
+    "SELECT a.document, d.source, d.job, a.nonce, a.job_id, a.outcome, a.fenced_at,"
+    " coalesce(a.credits, nullif(a.cost, 0),"
+    " (SELECT max(b.cost) FROM attempts b WHERE b.document = d.id))"
+    " FROM attempts a JOIN documents d ON d.id = a.document"
+)
+_MADE_FROM = f"""
+    WITH RECURSIVE made(nonce, job_id) AS (
+        SELECT nonce, job_id FROM attempts WHERE file_id IN (SELECT value FROM json_each(:inputs))
+        UNION
+        SELECT a.nonce, a.job_id FROM made m JOIN attempts a ON a.file_id = :job || m.job_id)
+    {_ATTEMPT_REF} JOIN made m ON m.nonce = a.nonce"""
 _ACCEPTED = (  # and not deleted by us, nor perhaps deleted
     "FROM attempts WHERE service = ? AND key_print = ? AND job_id IS NOT NULL"
     " AND deletion_started_at IS NULL AND cleaned_at IS NULL"

@@ -83,12 +83,15 @@ class Shown:
     source_problem: str
 
 
-def record_of(connection: sqlite3.Connection, document: int, query: Query) -> Record | None:
-    """Return what the ledger says of a document; None if there is no such document."""
+def record_of(connection: sqlite3.Connection, document: int, query: Query | None) -> Record | None:
+    """Return what the ledger says of a document; None if there is no such document.
+
+    Its neighbours are those in the list that `query` asks for; without one, they aren't looked for.
+    """
     row = one_listed(connection, document)
     if row is None:
         return None
-    before, after = _neighbours(connection, row, query)
+    before, after = (None, None) if query is None else _neighbours(connection, row, query)
     return Record(
         row=row,
         versions=story_of(connection, document),

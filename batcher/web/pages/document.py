@@ -86,7 +86,7 @@ class DocumentPage:
     async def picture(self, request: web.Request) -> web.StreamResponse:
         """Return a page of the source as a picture."""
         batch = await self._site.batch_of(request)
-        record = await find(self._site, request, batch, query_of(request.query, now=0.0))
+        record = await find(self._site, request, batch, None)
         source = await source_of(self._site, request.app, record)
         number = int(request.match_info["page"])
         if source is None or not 1 <= number <= LAST_PAGE:
@@ -101,7 +101,7 @@ class DocumentPage:
     async def download(self, request: web.Request) -> web.StreamResponse:
         """Return the result as a file, without what signs its links."""
         batch = await self._site.batch_of(request)
-        record = await find(self._site, request, batch, query_of(request.query, now=0.0))
+        record = await find(self._site, request, batch, None)
         body = await self._site.run(lambda: json_download(batch, record))
         if isinstance(body, str):
             raise web.HTTPNotFound(text=body)
@@ -113,8 +113,11 @@ class DocumentPage:
         )
 
 
-async def find(site: Site, request: web.Request, batch: Batch, query: Query) -> Record:
-    """Return the document that the address names. Raises HTTPNotFound."""
+async def find(site: Site, request: web.Request, batch: Batch, query: Query | None) -> Record:
+    """Return the document that the address names, with its neighbours in what `query` asks for.
+
+    Raises HTTPNotFound.
+    """
     number = int(request.match_info["document"])
     record = await site.read(batch, record_of, number, query)
     if record is None:

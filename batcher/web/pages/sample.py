@@ -14,15 +14,10 @@ from aiohttp import web
 
 from batcher.batches import access_of
 from batcher.core.sample import Mark
-from batcher.ledger.queries.document_filter import EVERY_DOCUMENT
-from batcher.ledger.queries.document_list import Order, steps_of
-from batcher.maintenance.sample_file import (
-    Sample,
-    mark_document,
-)
+from batcher.ledger.queries.document_list import steps_of
+from batcher.maintenance.sample_file import Sample, mark_document
 from batcher.views.sample_view import Checked, checked_sample, method_words, rate_words
 from batcher.web.catalogue import Batch
-from batcher.web.document_filter import USUAL_COLUMNS, Query
 from batcher.web.document_view import record_of
 from batcher.web.drawing import SIZES, draw_sample
 from batcher.web.pages.document import values_of
@@ -31,7 +26,6 @@ from batcher.web.site import Site, Tab
 TAB: Final = Tab("sample", "Check")
 # Marks by what stands in the form; "" takes a mark back.
 MARKS: Final = {**{str(mark): mark for mark in Mark}, "": None}
-_ALL: Final = Query(EVERY_DOCUMENT, Order(), USUAL_COLUMNS, {})
 
 
 def routes(site: Site) -> list[web.RouteDef]:
@@ -82,7 +76,7 @@ class SamplePage:
             request, await self._site.read(batch, checked_sample, batch.ledger)
         )
         one = checked.sample.documents[place - 1]
-        record = await self._site.read(batch, record_of, one.document, _ALL)
+        record = await self._site.read(batch, record_of, one.document, None)
         if record is None or one.document in checked.replaced:
             raise web.HTTPNotFound(
                 text="The result of this document is another one by now: draw a new sample."

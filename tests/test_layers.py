@@ -56,7 +56,14 @@ IMPURE_MODULES: Final = {
     "core": set[str](),
     "reducto": {"client", "fake_client", "public_addresses"},
     "manifest": {"loading", "certificates"},
-    "common": {"group_writer", "missing_paths", "private_files", "signals", "text_files"},
+    "common": {
+        "child_environment",
+        "group_writer",
+        "missing_paths",
+        "private_files",
+        "signals",
+        "text_files",
+    },
 }
 GIVEN_A_RANDOM: Final = {"core.retry_policy", "core.inflight", "core.sample"}
 CLOCKS: Final = re.compile(r"\b(?:datetime\.now|date\.today|time\.time|time\.monotonic)\b")

@@ -29,12 +29,13 @@ from batcher.cluster.messages import (
     Trouble,
     Wanted,
 )
+from batcher.common.child_environment import scrubbed_environment
 from batcher.common.extras import install_command
 from batcher.common.formatting import format_duration
 from batcher.errors import ClusterLost, ClusterUnusable
 from batcher.reducto.api_types import ErrorName
 from batcher.service.tasks import Question, Reply, Report, Task
-from batcher.service.workers import Ask, scrubbed_environment
+from batcher.service.workers import Ask
 
 PATIENCE: Final = 120.0  # seconds that the cluster may be gone
 # Seconds without a word after which a foreman is taken for stuck. Ray itself ends it after 60.

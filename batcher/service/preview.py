@@ -9,13 +9,13 @@ from __future__ import annotations
 import io
 import os
 import sys
-from base64 import b64encode
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from batcher.common.page_preview import Preview, Question
 from batcher.service.parsing import parse
 from batcher.service.parsing.kinds import kind_of
 from batcher.service.parsing.pages import DocumentProblem
@@ -29,29 +29,6 @@ WRITTEN_AT_MOST: Final = 64 << 20  # bytes of a file that a converter needs
 TEXT_AT_MOST: Final = 100_000  # characters of a page
 POINTS: Final = 72  # in an inch, the unit of a PDF
 _QUALITY: Final = 82
-
-
-class Question(msgspec.Struct):
-    """Which page of a document is to be shown, from 1. `extension` says its type if it doesn't."""
-
-    path: bytes  # need not be text
-    extension: str
-    page: int = 1
-
-
-class Preview(msgspec.Struct):
-    """A page as a person sees it.
-
-    It is a WebP picture in base64, or text, or the `problem` why there is neither. `pages` counts
-    those of the document.
-    """
-
-    pages: int = 0
-    picture: str = ""
-    width: int = 0
-    height: int = 0
-    text: str = ""
-    problem: str = ""
 
 
 def main() -> None:
@@ -124,7 +101,7 @@ def _encoded(picture: Any, pages: int) -> Preview:
     picture.save(body, "WEBP", quality=_QUALITY, method=2)
     return Preview(
         pages=pages,
-        picture=b64encode(body.getvalue()).decode(),
+        picture=body.getvalue(),
         width=picture.width,
         height=picture.height,
     )

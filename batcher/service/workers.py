@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -16,23 +15,13 @@ from typing import Final
 
 import msgspec
 
+from batcher.common.child_environment import scrubbed_environment
 from batcher.reducto.api_types import ErrorName
 from batcher.service.tasks import Question, Reply, Report, Task
 
 PARSER: Final = "batcher.service.parsing"
 # Bytes of a report; a question for a model holds the document's text.
 LONGEST_LINE: Final = 64 << 20
-# The environment that workers get; it has no keys.
-_PASSED_ON: Final = (
-    "PATH",
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "TMPDIR",
-    "TESSDATA_PREFIX",
-    "BATCHER_OCR_LANGUAGES",
-)
-
 
 Ask = Callable[[Question], Awaitable[Reply]]
 
@@ -181,14 +170,3 @@ class Worker:
             message=f"The process that read the document died ({code}); perhaps it needs more "
             "memory than is allowed",
         )
-
-
-def scrubbed_environment() -> dict[str, str]:
-    """Return the workers' environment: the module search path, and nothing secret.
-
-    A malicious document may take over the process that reads it.
-    """
-    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    # Else glibc reserves memory for each thread, which counts against the workers' limit.
-    kept["MALLOC_ARENA_MAX"] = "2"
-    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

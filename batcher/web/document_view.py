@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from batcher.common.page_preview import Preview
 from batcher.common.secrets import redact_urls
 from batcher.core.lifecycle import State
 from batcher.ledger.connection import bounded
@@ -26,7 +27,7 @@ from batcher.views.history_view import detail_words
 from batcher.web.catalogue import Batch
 from batcher.web.document_filter import Query
 from batcher.web.overlay import Side, pages_cited, shown, side_of
-from batcher.web.previews import Preview, Previews
+from batcher.web.previews import Previews
 from batcher.web.site import Site
 from batcher.web.source_file import SourceFile, SourceFiles
 

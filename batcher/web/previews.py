@@ -7,17 +7,17 @@ gets a new one.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import os
 import sys
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
+from batcher.common.child_environment import scrubbed_environment
+from batcher.common.page_preview import Preview, Question
 from batcher.web.source_file import SourceFile
 
 PROCESS: Final = "batcher.service.preview"
@@ -25,33 +25,6 @@ SECONDS: Final = 30.0  # for one page
 IDLE: Final = 60.0  # seconds after which the process is ended
 KEPT: Final = 48 << 20  # bytes of pictures and texts
 LONGEST_ANSWER: Final = 16 << 20
-# What the process gets of our environment; there are no keys in it.
-_PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """A page: its `picture` as WebP, or its `text`, or the `problem` why there is neither."""
-
-    pages: int = 0
-    picture: bytes = field(default=b"", repr=False)
-    width: int = 0
-    height: int = 0
-    text: str = ""
-    problem: str = ""
-
-    @property
-    def size(self) -> int:
-        return len(self.picture) + len(self.text) * 2 + 500
-
-
-class _Answer(msgspec.Struct):
-    pages: int = 0
-    picture: str = ""
-    width: int = 0
-    height: int = 0
-    text: str = ""
-    problem: str = ""
 
 
 class Previews:
@@ -98,14 +71,10 @@ class Previews:
             self._size -= gone.size
 
     async def _make(self, source: SourceFile, number: int) -> Preview:
-        question = {
-            "path": os.fsencode(source.path),
-            "extension": source.extension,
-            "page": number,
-        }
+        question = Question(os.fsencode(source.path), source.extension, number)
         try:
             async with asyncio.timeout(self._seconds):
-                answer = await self._ask(msgspec.json.encode(question))
+                made = await self._ask(msgspec.json.encode(question))
         except TimeoutError:
             await self._end()
             return Preview(problem=f"it takes longer than {self._seconds:g} s")
@@ -116,17 +85,9 @@ class Previews:
             await self._end()  # its answer would be taken for that of the next question
             raise
         self._rest_later()
-        picture = base64.b64decode(answer.picture)
-        return Preview(
-            pages=answer.pages,
-            picture=picture,
-            width=answer.width,
-            height=answer.height,
-            text=answer.text,
-            problem=answer.problem,
-        )
+        return made
 
-    async def _ask(self, question: bytes) -> _Answer:
+    async def _ask(self, question: bytes) -> Preview:
         if self._process is None:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -134,7 +95,7 @@ class Previews:
                 self._module,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                env=_environment(),
+                env=scrubbed_environment(),
                 limit=LONGEST_ANSWER,
                 start_new_session=True,  # so that Ctrl-C reaches only the server
             )
@@ -145,7 +106,7 @@ class Previews:
         line = await process.stdout.readline()
         if not line:
             raise EOFError
-        return msgspec.json.decode(line, type=_Answer)
+        return msgspec.json.decode(line, type=Preview)
 
     def _rest_later(self) -> None:
         if self._rest is not None:
@@ -167,9 +128,3 @@ class Previews:
         assert process.stdin is not None
         process.stdin.close()
         await process.wait()
-
-
-def _environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    kept["MALLOC_ARENA_MAX"] = "2"
-    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -14,7 +14,8 @@ import pytest
 from papers import EXAMPLES
 from PIL import Image
 
-from batcher.web.previews import Preview, Previews
+from batcher.common.page_preview import Preview
+from batcher.web.previews import Previews
 from batcher.web.source_file import SourceFile
 
 

@@ -5,7 +5,7 @@ Colours are variables of the page, so that dark, light and paper each have their
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final, NamedTuple
@@ -45,25 +45,32 @@ def figure(
     title: str, caption: str, bars: Sequence[Bar], *, unit: str, head: tuple[str, str]
 ) -> str:
     """Return a plot of upright bars; `head` names the columns of the table of its numbers."""
-    if not bars:
-        return _frame(title, caption, '<p class="none">Nothing yet.</p>')
-    top = _nice(max(bar.value for bar in bars))
-    drawn = "".join(_upright(bar, n, len(bars), top) for n, bar in enumerate(bars))
-    name = f"{title}: {summary(bars, unit)}"
-    below = numbers(head, [(bar.label, bar.said) for bar in bars])
-    return _frame(title, caption, _plot(name, drawn, bars, top) + below)
+    return _figure(title, caption, bars, unit, head, draw=_uprights)
 
 
 def curve(
     title: str, caption: str, points: Sequence[Bar], *, unit: str, head: tuple[str, str]
 ) -> str:
     """Return a plot of a line with the area below it, for what has a value at each moment."""
-    if not points:
+    return _figure(title, caption, points, unit, head, draw=_line)
+
+
+def _figure(
+    title: str,
+    caption: str,
+    bars: Sequence[Bar],
+    unit: str,
+    head: tuple[str, str],
+    *,
+    draw: Callable[[Sequence[Bar], float], str],
+) -> str:
+    """Return a plot with its words and numbers; `draw` gets the bars and the top of the axis."""
+    if not bars:
         return _frame(title, caption, '<p class="none">Nothing yet.</p>')
-    top = _nice(max(point.value for point in points))
-    name = f"{title}: {summary(points, unit)}"
-    below = numbers(head, [(point.label, point.said) for point in points])
-    return _frame(title, caption, _plot(name, _line(points, top), points, top) + below)
+    top = _nice(max(bar.value for bar in bars))
+    name = f"{title}: {summary(bars, unit)}"
+    below = numbers(head, [(bar.label, bar.said) for bar in bars])
+    return _frame(title, caption, _plot(name, draw(bars, top), bars, top) + below)
 
 
 def stacked(parts: Sequence[Part], name: str) -> str:
@@ -154,6 +161,10 @@ def share_bar(share: float) -> str:
 def _frame(title: str, caption: str, inside: str) -> str:
     below = f"<figcaption>{escape(caption)}</figcaption>"
     return f"<figure><h3>{escape(title)}</h3>{inside}{below}</figure>"
+
+
+def _uprights(bars: Sequence[Bar], top: float) -> str:
+    return "".join(_upright(bar, n, len(bars), top) for n, bar in enumerate(bars))
 
 
 def _upright(bar: Bar, number: int, of: int, top: float) -> str:

@@ -29,10 +29,7 @@ put its template into `templates/` and its script, if any, into `static/`:
         batch = await self._site.batch_of(request)  # answers 404 where there is none
         # calls first_documents(connection, 100) in a thread
         rows = await self._site.read(batch, first_documents, 100)
-        name = await self._site.name_of(batch)
-        return self._site.page(
-            request, "documents.html", batch=batch, name=name, tab=TAB.name, rows=rows
-        )
+        return await self._site.batch_page(request, "documents.html", batch, TAB, rows=rows)
 
 A template extends `layout.html`, which has the blocks `title`, `main` and `scripts`, or
 `batch_layout.html`, which adds the name and the tabs of a batch and has the block `content`. Values

@@ -78,13 +78,6 @@ class Site:
 
         return await self.run(work)
 
-    async def name_of(self, batch: Batch) -> str:
-        """Return what the batch is called; its folder's name if the ledger doesn't say."""
-        try:
-            return await self.read(batch, noted, "batch") or batch.output.name
-        except BatcherError:
-            return batch.output.name
-
     async def run(self, work: Callable[[], T]) -> T:
         """Run `work`, which may read files, in one of a few threads."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -99,6 +92,20 @@ class Site:
         """Return a page as an answer."""
         text = self.html(template, path=request.path, **values)
         return web.Response(text=text, status=status, content_type="text/html")
+
+    async def batch_page(
+        self, request: web.Request, template: str, batch: Batch, tab: Tab, **values: Any
+    ) -> web.Response:
+        """Return a page of a batch, with its name and its tabs, of which it belongs to `tab`."""
+        name = await self._name_of(batch)
+        return self.page(request, template, batch=batch, name=name, tab=tab.name, **values)
+
+    async def _name_of(self, batch: Batch) -> str:
+        """Return what the batch is called; its folder's name if the ledger doesn't say."""
+        try:
+            return await self.read(batch, noted, "batch") or batch.output.name
+        except BatcherError:
+            return batch.output.name
 
     def refuse(self, request: web.Request, status: int, words: str) -> web.Response:
         """Return a page that says why there is no other."""

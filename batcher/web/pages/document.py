@@ -69,11 +69,12 @@ class DocumentPage:
         values = await values_of(self._site, request, batch, record)
         root = f"/batch/{batch.id}/documents"
         asked = query.address(view=_view(request) if _view(request) != "result" else None)
-        return self._site.page(
+        return await self._site.batch_page(
             request,
             "document.html",
+            batch,
+            DOCUMENTS,
             **values,
-            tab=DOCUMENTS.name,
             back=(f"{root}?{query.address()}", "Documents"),
             before=_beside(root, record.before, asked),
             after=_beside(root, record.after, asked),
@@ -131,8 +132,6 @@ async def values_of(
     """Return what the template shows of the document itself."""
     view = _view(request)
     values: dict[str, Any] = {
-        "batch": batch,
-        "name": await site.name_of(batch),
         "record": record,
         "view": view,
         "views": VIEWS,

@@ -75,12 +75,11 @@ class DocumentsPage:
         after = document_in(request.query, "after")
         before = document_in(request.query, "before")
         found = await self._site.read(batch, _listing, query, after, before)
-        return self._site.page(
+        return await self._site.batch_page(
             request,
             "documents.html",
-            batch=batch,
-            name=await self._site.name_of(batch),
-            tab=TAB.name,
+            batch,
+            TAB,
             found=found,
             query=query,
             counted=COUNTED,

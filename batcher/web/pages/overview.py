@@ -61,13 +61,11 @@ class OverviewPage:
     async def show(self, request: web.Request) -> web.StreamResponse:
         batch = await self._site.batch_of(request)
         fragments = await request.app[SITE].fragments(batch)
-        name = await self._site.name_of(batch)
-        return self._site.page(
+        return await self._site.batch_page(
             request,
             "overview.html",
-            batch=batch,
-            name=name,
-            tab=TAB.name,
+            batch,
+            TAB,
             under_way=is_held(batch.ledger),
             fragments={one: _wrapped(one, found) for one, found in fragments.items()},
         )

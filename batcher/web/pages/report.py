@@ -32,15 +32,13 @@ class ReportPage:
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         batch = await self._site.batch_of(request)
-        name = await self._site.name_of(batch)
         async with self._busy:
             body = await self._body(batch)
-        return self._site.page(
+        return await self._site.batch_page(
             request,
             "report.html",
-            batch=batch,
-            name=name,
-            tab=TAB.name,
+            batch,
+            TAB,
             body=body,
             checked=await self._checked(batch),
         )

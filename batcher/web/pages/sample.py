@@ -46,13 +46,12 @@ class SamplePage:
     async def show(self, request: web.Request) -> web.StreamResponse:
         batch = await self._site.batch_of(request)
         checked = await self._site.read(batch, checked_sample, batch.ledger)
-        return self._site.page(
+        return await self._site.batch_page(
             request,
             "sample.html",
+            batch,
+            TAB,
             steps=await self._site.read(batch, steps_of),
-            batch=batch,
-            name=await self._site.name_of(batch),
-            tab=TAB.name,
             checked=checked,
             sizes=SIZES,
             rate_words=rate_words,
@@ -82,11 +81,12 @@ class SamplePage:
                 text="The result of this document is another one by now: draw a new sample."
             )
         values = await values_of(self._site, request, batch, record)
-        return self._site.page(
+        return await self._site.batch_page(
             request,
             "document.html",
+            batch,
+            TAB,
             **values,
-            tab=TAB.name,
             back=(f"/batch/{batch.id}/sample", "Sample"),
             before=_address(batch, place - 1) if place > 1 else None,
             after=_address(batch, place + 1) if place < len(checked.sample.documents) else None,

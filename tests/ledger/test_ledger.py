@@ -410,23 +410,15 @@ async def test_an_upload_that_was_old_when_its_job_came_to_be_excuses_its_absenc
 
 
 async def test_a_job_whose_audit_is_done_may_be_deleted_without_another_look(
-    tmp_path: Path,
+    ledger: Ledger,
 ) -> None:
     """The job list is read back to what no audit has settled, so it needn't show it again."""
-    ledger = open_ledger(tmp_path / "ledger.db", batch="b", clock=lambda: NOW)
-    await ledger.admit([Version("a", "/in", "parse", "s", "hash a", 10, 1, 1, "a.json")])
-    sending = e.Sending(1, "nonce", "local", "local", 1.0)
-    await ledger.record(
-        e.Uploaded(1, "reducto://1"),
-        sending,
-        e.Accepted(1, "job-1", NOW + 1),
-        e.Ended(1, 1, 1.0),
-        e.Saved(1, "a.json", "hash", 1),
-    )
+    await ledger.admit([version("a")])
+    await bring_to_waiting(ledger, 1)
+    await ledger.record(e.Ended(1, 1, 1.0), e.Saved(1, "a.json", "hash", 1))
     assert ledger.tracking.jobs_to_confirm([1]) == {1: "job-1"}
     await ledger.audited(1, sent_before=NOW + 1)
     assert ledger.tracking.jobs_to_confirm([1]) == {}
-    ledger.close()
 
 
 @pytest.mark.parametrize(
@@ -439,27 +431,14 @@ async def test_a_job_whose_audit_is_done_may_be_deleted_without_another_look(
     ids=["saved", "to be copied again", "to be fetched again"],
 )
 async def test_a_result_that_is_to_be_replaced_is_not_found_again_by_its_content(
-    before: tuple[e.Event, ...], is_kept: bool, tmp_path: Path
+    before: tuple[e.Event, ...], is_kept: bool, ledger: Ledger
 ) -> None:
     """It may be another document's: the source was away before the right one was there."""
-    ledger = open_ledger(tmp_path / "ledger.db", batch="b", clock=lambda: NOW)
-    await ledger.admit(
-        [
-            Version(name, "/in", "parse", "s", f"hash {name}", 10, 1, 1, f"{name}.json")
-            for name in "ab"
-        ]
-    )
-    sending = e.Sending(2, "nonce", "local", "local", 1.0)
-    await ledger.record(
-        e.Uploaded(2, "reducto://2"),
-        sending,
-        e.Accepted(2, "job-2", NOW + 1),
-        e.Ended(2, 1, 1.0),
-        e.Saved(2, "b.json", "hash of result", 1),
-    )
+    await ledger.admit([version("a"), version("b")])
+    await bring_to_waiting(ledger, 2)
+    await ledger.record(e.Ended(2, 1, 1.0), e.Saved(2, "b.json", "hash of result", 1))
     await ledger.record(*before, e.Superseded(2))
-    await ledger.admit([Version("c", "/in", "parse", "s", "hash b", 10, 1, 1, "c.json")])
+    await ledger.admit([version("c", content="hash of b")])
     copy = next(iter(ledger.sharing.copies(10)), None)
     found = [] if copy is None else ledger.sharing.results_like(copy)
     assert [output for output, *_ in found] == (["b.json"] if is_kept else [])
-    ledger.close()

@@ -8,22 +8,10 @@ import json
 import shutil
 from pathlib import Path
 
-import pytest
 from commandline import batcher, rows
 from peer import Peer
 
 CLAIM = ".batcher-claim"
-
-
-@pytest.fixture
-def manifest(inbox: Path, out: Path, peer: Peer) -> Path:
-    path = inbox.parent / "letters.toml"
-    path.write_text(
-        f'[service]\nurl = "{peer.url}"\nsettle = "1s"\n'
-        f'[source]\ndirectory = "{inbox}"\n[job]\nendpoint = "parse"\n'
-        f'[output]\ndirectory = "{out}"\n'
-    )
-    return path
 
 
 async def ran(manifest: Path, *, documents: int = 6) -> None:

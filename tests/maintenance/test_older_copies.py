@@ -15,17 +15,6 @@ from peer import Peer
 
 
 @pytest.fixture
-def manifest(inbox: Path, out: Path, peer: Peer) -> Path:
-    path = inbox.parent / "letters.toml"
-    path.write_text(
-        f'[service]\nurl = "{peer.url}"\nsettle = "1s"\n'
-        f'[source]\ndirectory = "{inbox}"\n[job]\nendpoint = "parse"\n'
-        f'[output]\ndirectory = "{out}"\n'
-    )
-    return path
-
-
-@pytest.fixture
 def ledger(out: Path) -> Path:
     return out / ".batcher" / "ledger.db"
 

@@ -19,16 +19,10 @@ from batcher.runs.running import run_batch
 
 
 @pytest.fixture
-def manifest(inbox: Path, out: Path, peer: Peer) -> Path:
+def manifest(manifest: Path, inbox: Path) -> Path:
     """Six letters, one of them twice, and a listing that shows what they were sent with."""
     (inbox / "copy.txt").write_text("letter 0")
-    path = inbox.parent / "letters.toml"
-    path.write_text(
-        f'[service]\nurl = "{peer.url}"\nsettle = "1s"\n'
-        f'[source]\ndirectory = "{inbox}"\n[job]\nendpoint = "parse"\n'
-        f'[output]\ndirectory = "{out}"\n'
-    )
-    return path
+    return manifest
 
 
 def lose(out: Path) -> None:

@@ -251,6 +251,9 @@ def verify(
     The exit code is 1 if something is missing or damaged. With PATHS or --from-file only the
     results of these documents are checked, and what was made from them.
 
+    With --repair, a file that isn't as it was saved is moved to OUT/.batcher/damaged, which you may
+    delete, and the next run restores the result under its name.
+
     It also says what `--repair` would cost. A result is free if the service still has it, or if
     another document with the same bytes has an intact copy.
 
@@ -263,21 +266,28 @@ def verify(
     from batcher.maintenance.verify import prospects
     from batcher.maintenance.verify import repair as set_right
     from batcher.maintenance.verify import verify as hold_against
-    from batcher.views.verify_view import prospect_words, repair_words, verify_words
+    from batcher.views.verify_view import moved_words, prospect_words, repair_words, verify_words
 
     place = place_of(what)
     wanted = wanted_of(paths, from_file)
     if repair:
-        found, requeued, kept = complete(set_right(place.ledger, place.output, wanted=wanted))
-        said = repair_words(requeued, kept, again(what), is_billed=_is_billed(place))
+        done = complete(set_right(place.ledger, place.output, wanted=wanted))
+        found = done.found
+        values = {**found.values(), "moved": done.moved}
+        billed = _is_billed(place)
+        said = [
+            moved_words(done.moved, place.output),
+            repair_words(done.paid, done.free, again(what), is_billed=billed),
+        ]
     else:
         with reading(place) as connection:
             found = hold_against(connection, place.output, place.ledger, wanted=wanted)
             free, paid = prospects(RepairQueries(connection), place.output, found, time.time())
-            said = prospect_words(free, paid, what, is_billed=_is_billed(place))
-    click.echo(json.dumps(found.values()) if as_json else verify_words(found))
-    if said:
-        click.echo(said, err=True)
+            said = [prospect_words(free, paid, what, is_billed=_is_billed(place))]
+            values = found.values()
+    click.echo(json.dumps(values) if as_json else verify_words(found))
+    for words in filter(None, said):
+        click.echo(words, err=True)
     sys.exit(ExitCode.SUCCESS if found.is_whole else ExitCode.INCOMPLETE)
 
 

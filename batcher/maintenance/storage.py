@@ -20,6 +20,7 @@ class Kind(StrEnum):
     LEDGER = "ledger"
     JOURNAL = "journal"
     REPLACED = "replaced results"
+    DAMAGED = "damaged results"
     PARTS = "unfinished files"
     TRACES = "traces"
     COPIES = "old ledger copies"
@@ -41,6 +42,7 @@ class Stored:
 FOLDERS = {
     "parts": Kind.PARTS,
     "replaced": Kind.REPLACED,
+    "damaged": Kind.DAMAGED,
     "service": Kind.SERVICE,
     "rehearsal": Kind.REHEARSAL,
 }

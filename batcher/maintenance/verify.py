@@ -1,7 +1,8 @@
 """`batcher verify`: compares the disk with the ledger, and repairs what isn't whole.
 
 A result is restored from a whole file with the same bytes and step if there is one, else fetched
-again, else paid for again. Apart from the ledger nothing is written here: the next run does it.
+again, else paid for again: the next run does it. Here a file that isn't as it was saved is only
+moved aside, so that the result gets its name again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from batcher.common.names import OWN_FOLDER, name_of
 from batcher.core import events
@@ -28,7 +29,7 @@ from batcher.ledger.queries.audit import AuditQueries
 from batcher.ledger.queries.repair import RepairQueries
 from batcher.ledger.queries.rows import Candidate
 from batcher.maintenance.candidates import Requeued, again, opened
-from batcher.outputs.derived_files import is_as_made
+from batcher.outputs.derived_files import is_as_made, is_one_file
 from batcher.outputs.result_store import Store
 
 _NOT_SAVED: Final = "no such document that is saved; see `batcher status` and `batcher failures`"
@@ -131,24 +132,46 @@ def prospects(
     return remedies.free, _priced(asked, remedies.paid)
 
 
-async def repair(
-    ledger_path: Path, output: Path, *, wanted: Wanted = EVERYTHING
-) -> tuple[Verified, Requeued, int]:
+class Repaired(NamedTuple):
+    """What was found, what must be paid for, and how many results cost nothing.
+
+    `moved` are files that weren't as they were saved, with the paths below the output directory
+    that they have now.
+    """
+
+    found: Verified
+    paid: Requeued
+    free: int
+    moved: dict[str, str]
+
+
+async def repair(ledger_path: Path, output: Path, *, wanted: Wanted = EVERYTHING) -> Repaired:
     """Verify, and requeue what isn't whole; the next run restores it.
 
-    Returns what was found, what must be paid for, and how many results cost nothing.
+    Raises OutputError if a damaged file can't be moved aside; nothing is requeued then.
     """
+    store = Store(output)
     with opened(ledger_path) as ledger:
         found = verify(ledger.reader, output, ledger_path, wanted=wanted)
         remedies = remedies_for(
-            ledger.repair, Store(output).digest, _broken(ledger.repair, found), ledger.clock()
+            ledger.repair, store.digest, _broken(ledger.repair, found), ledger.clock()
         )
         paid = _priced(ledger.repair, remedies.paid)
+        # First: after a crash here the file is missing, which the next repair finds again.
+        moved = _moved_aside(ledger.reader, store, found)
         for group in groups(remedies.events()):
             await ledger.record(*group)
         for format, file in found.unmade:
             await forget(ledger, format, [file])
-        return found, paid, remedies.free
+        return Repaired(found, paid, remedies.free, moved)
+
+
+def _moved_aside(connection: sqlite3.Connection, store: Store, found: Verified) -> dict[str, str]:
+    """Move the files that aren't as they were saved out of the way; return where they are now."""
+    results = [output for _, output in found.changed]
+    made = [f for format, f in found.unmade if is_one_file(format) and knows(connection, f)]
+    moved = {file: store.move_aside(file) for file in [*results, *made]}
+    return {file: there for file, there in moved.items() if there is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -295,6 +295,11 @@ def is_as_made(store: Store, made: Sequence[Derived]) -> bool:
     return store.digest(first.file) == first.sha256
 
 
+def is_one_file(format: str) -> bool:
+    """Tell whether what is made lies in a file of its own, which is written as a whole."""
+    return format in ("markdown", "parquet")
+
+
 def whole(store: Store, group: Iterable[Derivable]) -> list[Derivable]:
     """Return the results that are on disk as they were saved; `verify` reports the others."""
     return [one for one in group if store.digest(one.output) == one.sha256]

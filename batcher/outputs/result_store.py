@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -40,6 +41,8 @@ REPLACED: Final = (
     b".batcher",
     b"replaced",
 )
+# Files that weren't as they were saved, under the paths they had.
+DAMAGED: Final = ".batcher/damaged"
 # Number of files from which one sync of the file system is cheaper than one per file.
 GROUP_FOR_SYNCFS: Final = 8
 BLOCK: Final = 1 << 20
@@ -276,6 +279,40 @@ class Store:
         except OSError:
             return None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+    def move_aside(self, output: str) -> str | None:
+        """Move whatever lies at `output` below DAMAGED, to a path that is free; return that path.
+
+        None if nothing lies there, or a link is on the way. The caller must hold the ledger's lock.
+        Raises OutputError.
+        """
+        folders: dict[bytes, int] = {}
+        try:
+            with self._open_folder_of(output) as (folder, name):
+                os.stat(name, dir_fd=folder, follow_symlinks=False)
+                kept, into, free = self._free_path(f"{DAMAGED}/{output}", folders)
+                os.rename(name, free, src_dir_fd=folder, dst_dir_fd=into)
+                os.fsync(into)
+                os.fsync(folder)
+        except OSError as error:
+            if error.errno in _NOT_THERE:
+                return None
+            raise trouble(output, error) from error
+        finally:
+            for opened in folders.values():
+                os.close(opened)
+        return kept
+
+    def _free_path(self, output: str, folders: dict[bytes, int]) -> tuple[str, int, bytes]:
+        """Return `output`, or with a number if that is taken, its open folder and its last part."""
+        for number in count(1):
+            path = output if number == 1 else with_tag(output, str(number))
+            folder, name = self._folder_of(path, folders)
+            try:
+                os.stat(name, dir_fd=folder, follow_symlinks=False)
+            except FileNotFoundError:
+                return path, folder, name
+        raise AssertionError("numbers don't end")
 
     def copy(self, source: str, target: str, *, sha256: str, known: frozenset[str]) -> Written:
         """Copy the result at `source`, or what was kept of it when it was replaced, to `target`.

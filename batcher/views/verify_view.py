@@ -8,6 +8,7 @@ from batcher.common.formatting import format_credits
 from batcher.views.status import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from batcher.maintenance.candidates import Requeued
@@ -49,6 +50,13 @@ def repair_words(paid: Requeued, free: int, again: str, *, is_billed: bool) -> s
     if not free and not paid.documents:
         return ""
     return f"the next run has {_remedies(free, paid, is_billed)}\nnext: {again}"
+
+
+def moved_words(moved: Mapping[str, str], output: Path) -> str:
+    """Return where the damaged files are now, or nothing if there were none."""
+    word = "moved aside; delete what you don't need"
+    lines = _some(word, [f"{file} -> {output / there}" for file, there in moved.items()])
+    return "\n".join(plain(line) for line in lines)
 
 
 def _remedies(free: int, paid: Requeued, is_billed: bool) -> str:

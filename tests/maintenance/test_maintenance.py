@@ -139,16 +139,51 @@ async def test_verify_finds_what_is_missing_changed_or_strange_and_repairs_it(
     assert (await batcher(*words)).code == 0
     missing, changed, *_ = results(out)
     missing.unlink()
+    as_saved = changed.read_bytes()
     changed.write_text("edited")
     (out / "notes.txt").write_text("mine")
     found = json.loads((await batcher("verify", out, "--json")).out)
     assert [len(found[kind]) for kind in ("missing", "changed", "strays")] == [1, 1, 1]
     assert found["saved"] == 4
-    assert (await batcher("verify", out, "--repair")).code == 1
+    said = await batcher("verify", out, "--repair")
+    aside = out / ".batcher" / "damaged" / changed.relative_to(out)
+    assert said.code == 1 and f"{changed.relative_to(out)} -> {aside}" in said.err
+    assert aside.read_text() == "edited"
     assert (await batcher("run", out, "--collect")).code == 0
-    assert (await batcher("verify", out)).code == 0
-    assert changed.read_text() == "edited", "a file that the ledger doesn't know keeps its place"
+    clean = json.loads((await batcher("verify", out, "--json")).out)
+    assert (clean["saved"], clean["strays"]) == (6, ["notes.txt"])
+    assert changed.read_bytes() == as_saved
     assert len(peer.service.jobs) == 6
+
+
+async def test_what_is_damaged_twice_is_kept_twice(words: Words, out: Path) -> None:
+    """Also what was made of a result; no file that was moved aside takes another's place."""
+    words = (*words, "-S", 'output.formats=["markdown"]')
+    assert (await batcher(*words)).code == 0
+    result = results(out)[0]
+    text = result.with_name(result.name.removesuffix(".json") + ".md")
+    for number in range(2):
+        result.write_text(f"edited {number}")
+        text.write_text(f"note {number}")
+        said = json.loads((await batcher("verify", out, "--repair", "--json")).out)
+        assert len(said["moved"]) == 2
+        assert (await batcher(*words)).code == 0
+        clean = json.loads((await batcher("verify", out, "--json")).out)
+        assert (clean["saved"], clean["strays"], clean["unmade"]) == (6, [], [])
+    kept = {path.read_text() for path in (out / ".batcher" / "damaged").rglob("*.*")}
+    assert kept == {"edited 0", "edited 1", "note 0", "note 1"}
+
+
+async def test_what_no_path_leads_to_is_left_where_it_lies(
+    words: Words, out: Path, tmp_path: Path
+) -> None:
+    """A folder that is a link by now may be somebody else's: nothing is moved out of it."""
+    assert (await batcher(*words)).code == 0
+    (out / "0").rename(tmp_path / "elsewhere")
+    (out / "0").symlink_to(tmp_path / "elsewhere")
+    said = await batcher("verify", out, "--repair")
+    assert said.code == 1 and "moved" not in said.err
+    assert len(list((tmp_path / "elsewhere").iterdir())) == 3
 
 
 async def test_a_result_that_the_service_no_longer_has_is_paid_again_by_repair(

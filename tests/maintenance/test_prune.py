@@ -121,12 +121,18 @@ async def test_what_nobody_needs_goes_and_all_else_works(
 
 
 async def test_what_is_not_ours_or_in_use_stays(words: Words, out: Path, tmp_path: Path) -> None:
-    """A stranger's file, a link and what it leads to, journals set aside, a rehearsal that runs;
-    and everything while a run holds the ledger.
+    """A stranger's file, a link and what it leads to, journals set aside, what `verify --repair`
+    moved aside, a rehearsal that runs; and everything while a run holds the ledger.
     """
     assert (await batcher(*words)).code == 0
+    own(out, "damaged").mkdir()
     strangers = _written(
-        [own(out, "notes.txt"), own(out, "ledger.journal-1.jsonl"), tmp_path / "f"]
+        [
+            own(out, "notes.txt"),
+            own(out, "ledger.journal-1.jsonl"),
+            own(out, "damaged/a.json"),
+            tmp_path / "f",
+        ]
     )
     (tmp_path / "away").mkdir()
     _written([tmp_path / "away" / "0123"])

@@ -158,7 +158,7 @@ def _repaired(house: House) -> tuple[int, Requeued]:
     with closing(reader(_ledger(house))) as connection:
         found = verify(connection, house.out)
         said = prospects(RepairQueries(connection), house.out, found, time.time())
-    _, paid, free = asyncio.run(repair(_ledger(house), house.out))
+    _, paid, free, _ = asyncio.run(repair(_ledger(house), house.out))
     assert said == (free, paid)
     return said
 

@@ -146,7 +146,7 @@ def test_a_cleaned_result_that_is_lost_on_disk_must_be_paid_again(house: House) 
         (house.out / "a.txt.json").unlink()
 
     run_virtually(work())
-    _, requeued, kept = asyncio.run(repair(house.out / ".batcher" / "ledger.db", house.out))
+    _, requeued, kept, _ = asyncio.run(repair(house.out / ".batcher" / "ledger.db", house.out))
     assert (requeued.documents, kept) == (1, 0)
 
 
@@ -171,7 +171,7 @@ def test_a_job_that_was_deleted_before_it_was_on_record_is_not_waited_for(house:
 
     run_virtually(work())
     ledger = house.out / ".batcher" / "ledger.db"
-    _, requeued, kept = asyncio.run(repair(ledger, house.out))
+    _, requeued, kept, _ = asyncio.run(repair(ledger, house.out))
     assert (requeued.documents, kept) == (0, 1)
     run_virtually(again())
     assert asyncio.run(retry(ledger, only="lost")).credits == 1.0
@@ -188,11 +188,11 @@ def test_a_result_paid_for_twice_over_can_be_lost_and_fetched_again(house: House
     house.service.jobs.clear()
     _forget_time(house)
     (house.out / "a.txt.json").unlink()
-    _, requeued, kept = asyncio.run(repair(ledger, house.out))
+    _, requeued, kept, _ = asyncio.run(repair(ledger, house.out))
     assert (requeued.documents, kept) == (1, 0)
     run_virtually(_quiet(house))
     (house.out / "a.txt.json").unlink()
-    _, requeued, kept = asyncio.run(repair(ledger, house.out))
+    _, requeued, kept, _ = asyncio.run(repair(ledger, house.out))
     assert (requeued.documents, kept) == (0, 1)
     run_virtually(_quiet(house))
     assert (house.out / "a.txt.json").exists()

@@ -1,6 +1,6 @@
-"""The frame of a self-contained page. It has no script, and its styles are those of `look.css`.
+"""The frame of a self-contained page. Its styles are those of `look.css`, its script `report.js`.
 
-The pages of `batcher web` have the same styles.
+The pages of `batcher web` have the same styles, and their report the same script.
 """
 
 from __future__ import annotations
@@ -12,12 +12,18 @@ from importlib.resources import files
 from typing import Final
 
 LOOK: Final = files("batcher.views").joinpath("look.css").read_text("utf-8")
-# Should a name ever get past the escaping, it can do nothing: no script, no URL, no form, and no
-# style but this one.
-_DIGEST: Final = b64encode(sha256(LOOK.encode()).digest()).decode()
+SCRIPT: Final = files("batcher.views").joinpath("report.js").read_text("utf-8")
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+# Should a name ever get past the escaping, it can do nothing: no URL, no form, and no script and no
+# style but these.
 POLICY: Final = (
-    f"default-src 'none'; style-src 'sha256-{_DIGEST}'; img-src data:; base-uri 'none'; "
-    "form-action 'none'"
+    f"default-src 'none'; script-src {_digest(SCRIPT)}; style-src {_digest(LOOK)}; "
+    "img-src data:; base-uri 'none'; form-action 'none'"
 )
 
 
@@ -30,5 +36,6 @@ def page(*, title: str, heading: str, note: str, body: str) -> str:
         '<meta name="color-scheme" content="light dark">'
         f"<title>{escape(title)}</title><style>{LOOK}</style></head><body class='report'>"
         f"<header><h1>{escape(heading)}</h1><p>{escape(note)}</p></header><main>{body}</main>"
-        "<footer><p>Made by batcher from the ledger alone.</p></footer></body></html>\n"
+        "<footer><p>Made by batcher from the ledger alone.</p></footer>"
+        f"<script>{SCRIPT}</script></body></html>\n"
     )

@@ -1,6 +1,6 @@
 """A batch on one page: what it did, how fast, what it cost, what failed.
 
-The page is one file without script that loads nothing.
+The page is one file that loads nothing; it needs no script to be read.
 """
 
 from __future__ import annotations
@@ -249,8 +249,8 @@ def _failed(found: Statistics, what: Path) -> Iterator[str]:
         yield "<p class='none'>No document has failed.</p>"
         return
     yield (
-        "<p class='wide'>The browser's search (Ctrl+F, or ⌘F) finds a document by its path, reason "
-        "or error.</p>"
+        "<p class='wide' data-search>The browser's search (Ctrl+F, or ⌘F) finds a document by its "
+        "path, reason or error.</p>"
     )
     with_step = len({one.step for _, documents in shown for one in documents}) > 1
     for group, documents in shown:

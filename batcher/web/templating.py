@@ -19,7 +19,7 @@ from batcher.common.formatting import (
     format_usd,
 )
 from batcher.common.secrets import redact_urls
-from batcher.views.page import LOOK
+from batcher.views.page import LOOK, SCRIPT
 from batcher.views.plots import share_bar
 from batcher.views.status import plain
 
@@ -51,6 +51,7 @@ class StaticFiles:
             if _suffix(file.name) in TYPES
         }
         self._files["look.css"] = _static("look.css", LOOK.encode())
+        self._files["report.js"] = _static("report.js", SCRIPT.encode())
 
     def get(self, name: str) -> StaticFile | None:
         return self._files.get(name)

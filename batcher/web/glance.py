@@ -14,6 +14,7 @@ from batcher.core.lifecycle import IN_FLIGHT, OPEN, OUT, UNSENT, VERDICTS, State
 from batcher.errors import BatcherError
 from batcher.exit_codes import RunEnd
 from batcher.ledger import schema
+from batcher.ledger.connection import bounded
 from batcher.ledger.lock import is_held
 from batcher.ledger.queries.notes import noted
 from batcher.ledger.queries.reporting import ReportingQueries
@@ -22,6 +23,7 @@ from batcher.ledger.queries.run_history import KILLED, RunRecord, latest_run
 from batcher.views.plots import Part
 from batcher.views.status import values_of
 from batcher.web.catalogue import Batch
+from batcher.web.site import PATIENCE
 
 # A person decides about these: paid for, or perhaps, and no result.
 TO_DECIDE: Final = (State.HELD, State.STUCK, State.EXPIRED, State.LOST)
@@ -147,6 +149,8 @@ def glance_at(batch: Batch) -> Glance:
     try:
         with schema.reading_beside(batch.ledger) as connection:
             return glance_in(connection, batch)
+    except TimeoutError:
+        return too_slow(batch)
     except (BatcherError, sqlite3.Error) as error:
         return unreadable(batch, error)
 
@@ -156,16 +160,29 @@ def unreadable(batch: Batch, error: Exception) -> Glance:
     return Glance(batch, batch.output.name, Attention(0, "bad", "Can't be read", str(error)))
 
 
+def too_slow(batch: Batch) -> Glance:
+    """Return that nothing could be said of a batch in time."""
+    words = (
+        f"its figures couldn't be read within {PATIENCE:g} s; batcher status waits for them as "
+        "long as it takes"
+    )
+    return Glance(batch, batch.output.name, Attention(0, "warn", "Slow to read", words))
+
+
 def glance_in(
     connection: sqlite3.Connection,
     batch: Batch,
     *,
     last_run: Callable[..., RunRecord | None] = latest_run,
 ) -> Glance:
-    """Return what an open ledger says. `last_run` is called like `latest_run`."""
-    values = values_of(connection, under_way=is_held(batch.ledger), last_run=last_run)
-    name = noted(connection, "batch") or batch.output.name
-    bill, caps = _spending(connection, values["last_run"])
+    """Return what an open ledger says. `last_run` is called like `latest_run`.
+
+    Raises TimeoutError if it doesn't say so within `PATIENCE`.
+    """
+    with bounded(connection, PATIENCE):
+        values = values_of(connection, under_way=is_held(batch.ledger), last_run=last_run)
+        name = noted(connection, "batch") or batch.output.name
+        bill, caps = _spending(connection, values["last_run"])
     return Glance(
         batch,
         name,

@@ -1,6 +1,7 @@
 """What can be seen of a batch and of its last run; the ledger is read again and again.
 
 What was counted once is remembered, so that following a long run costs no more than a short one.
+What can't be read in time is left out and named.
 """
 
 from __future__ import annotations
@@ -9,16 +10,17 @@ import re
 import sqlite3
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from batcher.common.formatting import format_duration
 from batcher.core.lifecycle import IN_FLIGHT
 from batcher.core.summary import FailureGroup
 from batcher.errors import BatcherError
 from batcher.ledger import schema
+from batcher.ledger.connection import bounded
 from batcher.ledger.queries.failed_documents import FailedDocument, FailedDocuments
 from batcher.ledger.queries.run_activity import (
     Mishap,
@@ -37,7 +39,10 @@ from batcher.ledger.queries.run_history import (
 )
 from batcher.views.plots import Bar
 from batcher.web.catalogue import Batch
-from batcher.web.glance import Glance, glance_in, unreadable
+from batcher.web.glance import Glance, glance_in, too_slow, unreadable
+from batcher.web.site import PATIENCE
+
+T = TypeVar("T")
 
 RUNS: Final = 20  # that are listed
 BARS: Final = 48  # of a plot over the time of a run
@@ -60,7 +65,11 @@ _REFUSALS: Final = ("RefusedForNow", "ReplyLost", "JobToRepeat", "JobVoided")
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What the pages of a batch show of its ledger."""
+    """What the pages of a batch show of its ledger.
+
+    `late` names what couldn't be read within `PATIENCE`: the "activity" of the last run, its
+    "deadlines", the "failures" and the "runs".
+    """
 
     glance: Glance
     throughput: Sequence[Bar] = ()  # results a minute
@@ -72,6 +81,7 @@ class Observation:
     deadlines: Sequence[Bar] = ()
     failed: Sequence[tuple[FailureGroup, Sequence[FailedDocument]]] = ()
     runs: Sequence[RunRecord] = ()
+    late: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -87,16 +97,22 @@ class _Activity:
     mishaps: dict[tuple[str, str], Mishap] = field(default_factory=dict)
 
     def read_on(self, connection: sqlite3.Connection) -> None:
-        """Read what is new; the connection is in a transaction, so that all see the same."""
-        for at, event, number in seconds_since(connection, self.seq):
+        """Read what is new; the connection is in a transaction, so that all see the same.
+
+        Nothing is counted before all is read: whoever interrupts a query may ask again.
+        """
+        seconds = list(seconds_since(connection, self.seq))
+        mishaps = list(mishaps_since(connection, self.seq))
+        failed = list(verdicts_since(connection, self.seq))
+        (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
+        for at, event, number in seconds:
             self.saved[at] += number * (event == "Saved")
             self.in_flight[at] += number * ((event in _ENTER) - (event in _LEAVE))
             self.answers[at] += number * (event in _ANSWERS)
             self.refusals[at] += number * (event in _REFUSALS)
-        for mishap in mishaps_since(connection, self.seq):
+        for mishap in mishaps:
             self._add(mishap)
-        self.failed.update(verdicts_since(connection, self.seq))
-        (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
+        self.failed.update(failed)
         self.seq = int(last)
 
     def _add(self, mishap: Mishap) -> None:
@@ -116,31 +132,59 @@ class Observer:
         self._batch = batch
         self._run: int | None = None
         self._activity = _Activity(0)
-        self._runs: Sequence[RunRecord] = ()
-        self._failed: Sequence[tuple[FailureGroup, Sequence[FailedDocument]]] = ()
+        self._sums = RunSums()
+        self._history_of: int | None = None
+        self._history: Sequence[RunRecord] = ()
         self._groups: Sequence[FailureGroup] = ()
+        self._failed: Sequence[tuple[FailureGroup, Sequence[FailedDocument]]] = ()
+        self._late: set[str] = set()
 
     def observe(self) -> Observation:
         """Return what there is to see now, also of a ledger that can't be read."""
+        self._late.clear()
         try:
             with schema.reading_beside(self._batch.ledger) as connection:
                 connection.execute("BEGIN")  # one consistent state, while a run may keep writing
                 seen = self._seen(connection)
-            self._read_failures(seen.glance)
+            failed = self._failures(seen.glance)
+        except TimeoutError:
+            return Observation(too_slow(self._batch))
         except (BatcherError, sqlite3.Error) as error:
             return Observation(unreadable(self._batch, error))
-        return replace(seen, failed=self._failed)
+        return replace(seen, failed=failed, late=frozenset(self._late))
+
+    def _in_time(
+        self, connection: sqlite3.Connection, name: str, read: Callable[[], T]
+    ) -> T | None:
+        """Return what is read; None if that takes too long, which is noted by `name`."""
+        try:
+            with bounded(connection, PATIENCE):
+                return read()
+        except TimeoutError:
+            self._late.add(name)
+            return None
 
     def _seen(self, connection: sqlite3.Connection) -> Observation:
+        self._in_time(connection, "activity", lambda: self._read_activity(connection))
         glance = glance_in(connection, self._batch, last_run=self._latest_run)
         last = glance.last_run
         if last is None:
             return Observation(glance)
+        deadlines = self._in_time(connection, "deadlines", lambda: deadlines_by_minute(connection))
+        bars = list(_deadline_bars(deadlines or (), time.time()))
+        if "activity" in self._late:  # then the figures of the last run are unknown, too
+            self._late.add("runs")
+            return Observation(glance, deadlines=bars)
+        self._in_time(connection, "runs", lambda: self._read_history(connection, last))
+        return replace(self._with_activity(glance, last), deadlines=bars)
+
+    def _with_activity(self, glance: Glance, last: RunRecord) -> Observation:
+        """Return what the last run did, and the runs before it as far as they could be read."""
         now = time.time()
-        end = last.ended_at or now
-        buckets = _Buckets(last.started_at, end)
+        buckets = _Buckets(last.started_at, last.ended_at or now)
         still = sum(glance.documents.get(state, 0) for state in IN_FLIGHT)
         activity = self._activity
+        earlier = self._history[:-1] if self._history_of == last.number else ()
         return Observation(
             glance,
             throughput=list(_throughput(activity.saved, buckets)),
@@ -149,39 +193,54 @@ class Observer:
             mishaps=sorted(activity.mishaps.values(), key=lambda m: -m.last_at),
             answers_lately=_lately(activity.answers, now),
             mishaps_lately=_lately(activity.refusals, now),
-            deadlines=list(_deadline_bars(deadlines_by_minute(connection), now)),
-            runs=[last, *reversed(self._runs[:-1])],
+            runs=[last, *reversed(earlier)],
         )
 
-    def _latest_run(self, connection: sqlite3.Connection, *, under_way: bool) -> RunRecord | None:
-        """Return the latest run; what it did is counted on from where the last look ended."""
-        bare = latest_run_with(connection, RunSums(), under_way=under_way)
+    def _read_activity(self, connection: sqlite3.Connection) -> None:
+        """Count what the latest run did, on from where the last look ended."""
+        bare = latest_run_with(connection, RunSums(), under_way=False)
         if bare is None:
-            return None
-        if self._run != bare.number:  # earlier runs don't change any more
+            return
+        if self._run != bare.number:
             self._activity = _Activity(last_seq_before(connection, bare.started_at))
-            self._runs = run_history(connection, under_way=under_way, last=RUNS)
             self._run = bare.number
         self._activity.read_on(connection)
         pages, credits = fetched_since(connection, bare.started_at)
         saved = self._activity.saved.total()
-        sums = RunSums(saved, self._activity.failed, pages, credits)
-        return latest_run_with(connection, sums, under_way=under_way)
+        self._sums = RunSums(saved, self._activity.failed, pages, credits)
 
-    def _read_failures(self, glance: Glance) -> None:
-        """List failed documents anew where their groups have changed."""
+    def _latest_run(self, connection: sqlite3.Connection, *, under_way: bool) -> RunRecord | None:
+        return latest_run_with(connection, self._sums, under_way=under_way)
+
+    def _read_history(self, connection: sqlite3.Connection, last: RunRecord) -> None:
+        """Read the list of runs where there is a new one: earlier ones don't change any more."""
+        if self._history_of != last.number:
+            self._history = run_history(connection, under_way=last.ended_at is None, last=RUNS)
+            self._history_of = last.number
+
+    def _failures(self, glance: Glance) -> Sequence[tuple[FailureGroup, Sequence[FailedDocument]]]:
+        """Return the groups of failures with their documents, listed anew where they changed."""
         groups = glance.values["failures"] if glance.values else ()
-        if groups == self._groups:
-            return
-        with schema.reading_beside(self._batch.ledger) as connection:
-            found = FailedDocuments(connection)
-            listed: dict[int, list[FailedDocument]] = defaultdict(list)
-            for rank, document in found.documents(
-                of_each_group=FAILED_OF_EACH_GROUP, at_most=FAILED_AT_MOST
-            ):
-                listed[rank].append(document)
-            self._failed = [(group, listed[n]) for n, group in enumerate(found.groups())]
-        self._groups = groups
+        if groups != self._groups:
+            with schema.reading_beside(self._batch.ledger) as connection:
+                listed = self._in_time(connection, "failures", lambda: _listed(connection))
+            if listed is None:
+                return [(group, ()) for group in groups]
+            self._failed = listed
+            self._groups = groups
+        return self._failed
+
+
+def _listed(
+    connection: sqlite3.Connection,
+) -> list[tuple[FailureGroup, Sequence[FailedDocument]]]:
+    found = FailedDocuments(connection)
+    listed: dict[int, list[FailedDocument]] = defaultdict(list)
+    for rank, document in found.documents(
+        of_each_group=FAILED_OF_EACH_GROUP, at_most=FAILED_AT_MOST
+    ):
+        listed[rank].append(document)
+    return [(group, listed[n]) for n, group in enumerate(found.groups())]
 
 
 class _Buckets:

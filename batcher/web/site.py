@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 # Readers at a time. Each is a query of SQLite, which lets other threads go on meanwhile.
 READERS: Final = 3
+PATIENCE: Final = 10.0  # seconds that a page waits for what no index gives
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,14 +34,13 @@ from batcher.web.document_filter import (
     document_in,
     query_of,
 )
-from batcher.web.site import Site, Tab
+from batcher.web.site import PATIENCE, Site, Tab
 from batcher.web.templating import clean
 
 TAB: Final = Tab("documents", "Documents")
 ROWS: Final = 100  # of a page
 AT_ONCE: Final = 1_000  # lines of CSV
 COUNTED: Final = 10_000  # documents that are counted; of more it is said that there are more
-PATIENCE: Final = 10.0  # seconds for a page that no index gives
 COUNTING: Final = 0.25  # seconds
 COLUMNS_OF_CSV: Final = ("path", *COLUMNS)
 

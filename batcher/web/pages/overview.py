@@ -25,11 +25,11 @@ from batcher.views.status import run_line
 from batcher.web.catalogue import Batch
 from batcher.web.live import Live
 from batcher.web.observation import Observation
-from batcher.web.site import Site, Tab
+from batcher.web.site import PATIENCE, Site, Tab
 
 TAB: Final = Tab("", "Overview")
 FRAGMENTS: Final = ("standing", "pace", "spend", "service", "deadlines", "failures", "runs")
-PATIENCE: Final = 15.0  # seconds after which a silent stream says that it is still there
+SILENCE: Final = 15.0  # seconds after which a silent stream says that it is still there
 SITE: Final = web.AppKey("overview_live", Live)
 
 
@@ -87,7 +87,7 @@ class OverviewPage:
         seen: dict[str, str] = {}
         async with request.app[SITE].following(batch) as watched:
             while True:
-                news = await watched.news(seen, PATIENCE)
+                news = await watched.news(seen, SILENCE)
                 seen.update(news)
                 said = f"data: {json.dumps(news)}\n\n" if news else ": still here\n\n"
                 try:
@@ -107,7 +107,7 @@ def _wrapped(name: str, fragment: Any) -> Markup:
 def _fragments(site: Site, seen: Observation) -> Mapping[str, str]:
     """Return the HTML of each fragment; those with nothing to say are empty."""
     values = {"seen": seen, "glance": seen.glance, "batch": seen.glance.batch}
-    values |= {"now": time.time(), **_drawn(seen)}
+    values |= {"now": time.time(), "patience": PATIENCE, **_drawn(seen)}
     return {name: site.html(f"live/{name}.html", **values) for name in FRAGMENTS}
 
 

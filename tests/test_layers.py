@@ -235,12 +235,6 @@ VENDORS_WORDS_ELSEWHERE: Final[dict[str, dict[str | int, str]]] = {
         (402, 404, 410), "a submission's refusal belongs into `reducto.error_rules`"
     ),
     "stages.recovery": {429: "`Busy.is_too_fast` says it"},
-    "stages.submitter": {
-        "queue_priority": "tells whether the first bill may be half a day off",
-        402: "a submission's refusal belongs into `reducto.error_rules`",
-        404: "a submission's refusal belongs into `reducto.error_rules`",
-        410: "a submission's refusal belongs into `reducto.error_rules`",
-    },
 }
 
 

@@ -42,6 +42,11 @@ class Job:
         return {**self.options, "queue_priority": self.queue_priority}
 
 
+def waits_in_batch(options: Mapping[str, Any]) -> bool:
+    """Return whether a job with these options goes to the batch queue: half a day, at worst."""
+    return options.get("queue_priority") == "batch"
+
+
 def step_hash(
     endpoint: str, options: Mapping[str, Any], *, upstream: str = "", service: str = ""
 ) -> str:

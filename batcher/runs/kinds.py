@@ -53,6 +53,7 @@ from batcher.stages.deadline_monitor import DeadlineMonitor
 from batcher.stages.deriver import Deriver
 from batcher.stages.fetcher import Fetcher, ResultRules
 from batcher.stages.input_resolver import InputResolver
+from batcher.stages.job_template import SubmissionRules
 from batcher.stages.job_tracker import JobTracker
 from batcher.stages.makers import closing_for, makers_for
 from batcher.stages.outlook import Outlook
@@ -63,7 +64,7 @@ from batcher.stages.run_control import RunControl
 from batcher.stages.scanner import Scanner
 from batcher.stages.sink import Sink
 from batcher.stages.stage import Awaited, Stage
-from batcher.stages.submitter import SubmissionRules, Submitter
+from batcher.stages.submitter import Submitter
 from batcher.stages.time_limit import TimeLimit
 
 SILENCE: Final = 4.0  # seconds without an answer after which a stopped run waits no longer

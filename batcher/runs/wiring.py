@@ -25,7 +25,7 @@ from batcher.stages.cleaner import Cleaner
 from batcher.stages.context import StageContext
 from batcher.stages.deriver import Deriver
 from batcher.stages.fetcher import WIDTH, Fetcher
-from batcher.stages.submitter import JobTemplate
+from batcher.stages.job_template import JobTemplate
 
 # submissions per second to begin with; it adapts, since plans differ a hundredfold
 HOSTED_RATE: Final = 10.0

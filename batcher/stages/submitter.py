@@ -8,26 +8,20 @@ a submission whose answer was lost.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from batcher.adapters.rate_limits import WORTH_A_WORD
-from batcher.common.names import extension_of, identity
 from batcher.common.signals import Signal
 from batcher.core import events, sending
-from batcher.core.account import Account
-from batcher.core.chain import merged
 from batcher.core.concurrency_limit import ConcurrencyLimit
 from batcher.core.lifecycle import TO_SUBMIT, State
 from batcher.core.reasons import unnamed
-from batcher.core.reservations import LaterStep, Reservation
-from batcher.core.retry_policy import Policy
 from batcher.core.submission_quota import Allowance
 from batcher.errors import (
     AttemptOpen,
@@ -45,64 +39,25 @@ from batcher.errors import (
 )
 from batcher.exit_codes import ExitCode
 from batcher.ledger.ledger import Due
-from batcher.manifest.password_rules import opening
-from batcher.reducto.address_lists import documents_in
-from batcher.reducto.api_types import METADATA_KEY
 from batcher.reducto.error_rules import ErrorClass
 from batcher.reducto.inputs import Input, Upload, UpstreamJob
-from batcher.reducto.job import Job
-from batcher.reducto.page_selection import asked_at_most, asked_of
-from batcher.reducto.rate_card import Measure, Rate
-from batcher.reducto.webhook_signature import token
 from batcher.sources.object_store import Fetched
-from batcher.sources.page_count import UNCOUNTED, measure
 from batcher.stages.boundary import INTERNAL, Boundary
+from batcher.stages.claims import Claims
 from batcher.stages.context import StageContext
 from batcher.stages.input_resolver import (
     Content,
     InputResolver,
     Named,
     is_file,
-    path,
     source_verdict,
 )
+from batcher.stages.job_template import SubmissionRules
 from batcher.stages.kept_room import KeptRoom
 
 IDLE = 15.0  # seconds between two checks for due documents when nothing changes
 _NOT_ACCEPTED = (events.RefusedForNow, events.Rejected, events.UploadLapsed)
 Call = Callable[[], Awaitable[str]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobTemplate:
-    """What all submissions of one step have in common."""
-
-    batch: str
-    endpoint: str
-    options: Mapping[str, Any]
-    metadata: Mapping[str, Any]
-    priority: bool
-    account: Account
-    patience: float
-    rate: Rate  # price of a page
-    chained_rate: Rate  # the same where the input is a job that has been parsed already
-    counts_pages: bool = False  # whether a limit makes counting the pages worthwhile
-    webhook: Mapping[str, Any] | None = None  # how the service is asked to call back
-    # makes the tokens that the service has to show when it calls back
-    token_key: bytes | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubmissionRules:
-    """What the manifest says about submissions.
-
-    `templates` are by job name. `policy` says when a refused submission is tried again, and `most`
-    how many documents the run may submit; None for all.
-    """
-
-    templates: Mapping[str, JobTemplate]
-    policy: Policy
-    most: int | None
 
 
 class Submitter:
@@ -123,7 +78,9 @@ class Submitter:
         self._inputs = inputs
         self._concurrency = concurrency
         self._templates = rules.templates
-        self._patience = max(template.patience for template in rules.templates.values())
+        self._claims = Claims(self._ledger, rules.templates)
+        self._least_cost = rules.least_cost
+        self._patience = rules.patience
         self._allowance = Allowance(rules.most)
         self._policy = rules.policy
         self._in_hand: set[int] = set()
@@ -237,11 +194,12 @@ class Submitter:
         self._too_large[due.id] = str(error)
         await self._kept_room.free(due.id)
         await self._ledger.record(events.Postponed(due.id, str(error), self._clock(), due.tries))
-        least = min(template.rate.reserve(Measure()) for template in self._templates.values())
         if not isinstance(self._mode, sending.Freely) or self._parked:
             return  # documents that wait for bills may still fit
         passed_over = len(self._too_large)
-        if not sending.is_limit_reached(cost=error.cost, least=least, passed_over=passed_over):
+        if not sending.is_limit_reached(
+            cost=error.cost, least=self._least_cost, passed_over=passed_over
+        ):
             return
         if self._kept_room:
             self._kept_room.limit = str(error)
@@ -377,7 +335,9 @@ class Submitter:
             return
         if self._allowance.exceeded or self._too_large:
             chained = isinstance(content, Named) and isinstance(content.input, UpstreamJob)
-            await self._ledger.afford(await self._claim(due, chained=chained))  # before the upload
+            await self._ledger.afford(
+                await self._claims.of(due, chained=chained)
+            )  # before the upload
         began = self._clock()
         named = content if isinstance(content, Named) else await self._upload(due, content)
         if named is None:
@@ -463,7 +423,7 @@ class Submitter:
     async def _submit(self, due: Due, named: Named, *before: events.Event) -> None:
         nonce = f"{self._rng.getrandbits(96):024x}"
         job = self._templates[due.job]
-        claim = await self._claim(due, chained=isinstance(named.input, UpstreamJob))
+        claim = await self._claims.of(due, chained=isinstance(named.input, UpstreamJob))
         call = self._call(due, named, nonce)
         account = job.account
         attempt = events.Sending(
@@ -482,39 +442,6 @@ class Submitter:
         if isinstance(event, _NOT_ACCEPTED):
             self._allowance.give_back()
         await self._book(due, unnamed(event, named.input.known_as))
-
-    async def _claim(self, due: Due, *, chained: bool) -> Reservation:
-        """Return the reservation of a document's cost; the ledger checks it against the limits."""
-        job = self._templates[due.job]
-        rate = job.chained_rate if chained else job.rate
-        documents = 1 if chained else documents_in(due.content)
-        size = Measure(documents)
-        most = None
-        if job.counts_pages:
-            read = (
-                self._ledger.sending.pages_of(due.upstream)
-                if chained and due.upstream is not None
-                else None
-            )
-            size, most = await _size(due, job, read)
-        return replace(
-            _reservation(due, due.step, rate, size, most=most, trusted=_is_trusted(job)),
-            documents=documents,
-            later=self._later(due, size) if job.counts_pages and not chained else (),
-        )
-
-    def _later(self, due: Due, size: Measure) -> tuple[LaterStep, ...]:
-        """Return the steps that read the job of a document, with what each may cost."""
-        if len(self._templates) == 1:
-            return ()
-        later: list[LaterStep] = []
-        for document, name, step in self._ledger.sending.following(due.id):
-            job = self._templates.get(name)
-            if job is not None:
-                trusted = _is_trusted(job)
-                claim = _reservation(due, step, job.chained_rate, size, trusted=trusted)
-                later.append(LaterStep(document, claim))
-        return tuple(later)
 
     async def _not_affordable(self, due: Due, error: BudgetSpent, *before: events.Event) -> None:
         """Put it off until jobs in flight are billed; raise BudgetSpent if that can't help."""
@@ -548,29 +475,19 @@ class Submitter:
 
     def _call(self, due: Due, named: Named, nonce: str) -> Call:
         """Build the request before the attempt is recorded: if this fails, nothing was sent."""
-        job = self._templates[due.job]
-        options = _options(due, job)
-        if named.password is not None:
-            options = merged(options, opening(job.endpoint, named.password))
-        metadata = json.loads(due.metadata) if due.metadata else {}
-        mark = {
-            "batch": job.batch,
-            "document": due.id,
-            "nonce": nonce,
-            "of": identity(due.content, due.step),
-        }
-        if job.token_key is not None:
-            mark["token"] = shown = token(job.token_key, nonce)
+        template = self._templates[due.job]
+        shown = template.token_for(nonce)
+        if shown is not None:
             self._ledger.secrets.keep_for_now([shown])
         source = named.input.source
         return partial(
             self._client.run_job,
-            job.endpoint,
+            template.endpoint,
             source if isinstance(source, str) else list(source),
-            options,
-            metadata={**job.metadata, **metadata, METADATA_KEY: mark},
-            priority=job.priority,
-            webhook=job.webhook,
+            template.options_for(due, named.password),
+            metadata=template.metadata_for(due, nonce),
+            priority=template.priority,
+            webhook=template.webhook,
         )
 
     async def _post(self, due: Due, input: Input, call: Call) -> events.Event:
@@ -643,54 +560,6 @@ class Submitter:
             self._control.stop(
                 f"no answer from the service for {silent:.0f} s: {error}", ExitCode.SERVICE_FAILED
             )
-
-
-def _options(due: Due, job: JobTemplate) -> Mapping[str, Any]:
-    """Return the step's options merged with those that a listing gives for this document."""
-    return merged(job.options, json.loads(due.options)) if due.options else job.options
-
-
-def _reservation(
-    due: Due, step: str, rate: Rate, size: Measure, *, trusted: bool, most: int | None = None
-) -> Reservation:
-    """Return what is reserved for a job of `step` that reads `size` of a document."""
-    extension = extension_of(due.content)
-    by_cells = rate.is_by_cells(size, extension)
-    return Reservation(
-        sort=f"{step} {extension}",
-        cost=rate.reserve(size),
-        page=rate.page,
-        dense=rate.page if by_cells else rate.dense,
-        least=rate.least,
-        extension=extension,
-        size=due.size,
-        pages=size.pages,
-        counted=size.counted,
-        most=most,
-        by_cells=by_cells,
-        trusted=trusted,
-    )
-
-
-def _is_trusted(job: JobTemplate) -> bool:
-    return job.options.get("queue_priority") == "batch"  # the first bill may be half a day away
-
-
-async def _size(due: Due, job: JobTemplate, read: int | None) -> tuple[Measure, int | None]:
-    """Return how much of the document is asked for, and at most how many pages.
-
-    `read` is the number of pages that an earlier job has read, if there was one.
-    """
-    # each document of the list may have as many pages as the job asks for
-    documents = documents_in(due.content) if read is None else 1
-    whole = await asyncio.to_thread(measure, path(due)) if is_file(due) else UNCOUNTED
-    if read is not None:
-        whole = whole._replace(pages=read, counted=True)
-    asked = Job(endpoint=job.endpoint, options=_options(due, job))
-    extension = extension_of(due.content)
-    size = asked_of(whole, asked, extension)
-    most = asked_at_most(asked, extension)
-    return size._replace(pages=documents * size.pages), most and documents * most
 
 
 def _named_again(due: Due, content: Content) -> Named:

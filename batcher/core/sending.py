@@ -1,6 +1,7 @@
 """Decides how many documents may be sent now, and what a refusal or a limit leads to.
 
-`stages.submitter` gathers the facts, uploads, submits, and carries the decisions out.
+`stages.selection` gathers the facts and chooses documents by the decisions; `stages.uploader` and
+`stages.sender` carry out what follows from a refusal.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The later steps for which room is kept below the limits, as far as the submitter goes by them.
+"""The later steps for which room is kept below the limits, as far as the selection goes by them.
 
 What they may cost is summed up in the ledger (`ledger.run_spend`), whose writer alone sees it. Here
 stands which documents they are: those are sent first, and near a limit nothing else is begun.

@@ -16,8 +16,8 @@ from batcher.core import events
 from batcher.ledger import ledger
 from batcher.outputs import result_store
 from batcher.outputs.result_store import Item, Store, Written
+from batcher.stages.sender import Sender
 from batcher.stages.sink import Sink
-from batcher.stages.submitter import Submitter
 
 Patch = tuple[Any, str, Any]
 # bytes written at once by what is defective: so many calls show it that some are met
@@ -75,7 +75,7 @@ def _says_saved_before_it_is() -> list[Patch]:
 
 
 def _sends_before_it_is_on_record() -> list[Patch]:
-    async def late(self: Submitter, due: Any, named: Any, *before: events.Event) -> None:
+    async def late(self: Sender, due: Any, named: Any, *before: events.Event) -> None:
         nonce = f"{self._rng.getrandbits(96):024x}"
         event = await self._post(due, named.input, self._call(due, named, nonce))
         account = self._templates[due.job].account
@@ -83,7 +83,7 @@ def _sends_before_it_is_on_record() -> list[Patch]:
         await self._ledger.record(*before, sending)
         await self._ledger.record(event)
 
-    return [(Submitter, "_send", late)]
+    return [(Sender, "_submit_in_turn", late)]
 
 
 def _writes_in_place() -> list[Patch]:

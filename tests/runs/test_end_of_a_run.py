@@ -214,9 +214,9 @@ def unfinished(run: Run) -> Iterator[str]:
     run.recovery._has_looked_for_held.clear()
     yield "the look for what was held"
     run.recovery._has_looked_for_held.set()
-    run.submitter._in_hand.add(1)
+    run.submitter._in_hand.take([1])
     yield "a document in hand"
-    run.submitter._in_hand.clear()
+    run.submitter._in_hand.let_go(1)
     assert run.chain is not None
     run.chain._ended.append(1)
     yield "a step whose followers haven't heard"
@@ -258,8 +258,8 @@ def test_a_stopped_run_waits_for_answers_and_for_uploads_only_where_it_brings_ho
     async def work() -> None:
         run = run_of(Run, tmp_path)
         assert isinstance(run, Run)
-        run.submitter._in_hand.update({1, 2})
-        run.submitter._posting = posting
+        run.submitter._in_hand.take([1, 2])
+        run.submitter._in_hand._posting = posting
         run.control.home = home
         assert run.being_sent() == waits
 
@@ -346,7 +346,7 @@ def test_an_urgent_stop_ends_a_wait_at_that_moment(waits: bool, tmp_path: Path) 
     async def work() -> None:
         run = run_of(Run, tmp_path)
         assert isinstance(run, Run)
-        run.submitter._posting = 0 if waits else 1
+        run.submitter._in_hand._posting = 0 if waits else 1
         run.ledger.tally[State.WAITING] = 1
         ending = asyncio.create_task(run.to_its_end())
         await asyncio.sleep(100.0)

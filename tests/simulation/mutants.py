@@ -33,8 +33,8 @@ from batcher.stages.fetcher import Fetcher
 from batcher.stages.job_list_scan import JobListScan
 from batcher.stages.recovery import Recovery
 from batcher.stages.run_control import RunControl
+from batcher.stages.sender import Sender
 from batcher.stages.sink import Sink
-from batcher.stages.submitter import Submitter
 
 Patch = tuple[Any, str, Any]
 
@@ -54,27 +54,27 @@ def planted(name: str) -> Iterator[None]:
 
 
 def _repeats_the_post() -> list[Patch]:
-    post = Submitter._post
+    post = Sender._post
 
-    async def again(self: Submitter, due: Any, known_as: str, call: Any) -> events.Event:
+    async def again(self: Sender, due: Any, known_as: str, call: Any) -> events.Event:
         event = await post(self, due, known_as, call)
         return (
             await post(self, due, known_as, call) if isinstance(event, events.ReplyLost) else event
         )
 
-    return [(Submitter, "_post", again)]
+    return [(Sender, "_post", again)]
 
 
 def _takes_unknown_for_refused() -> list[Patch]:
-    post = Submitter._post
+    post = Sender._post
 
-    async def sure(self: Submitter, due: Any, known_as: str, call: Any) -> events.Event:
+    async def sure(self: Sender, due: Any, known_as: str, call: Any) -> events.Event:
         event = await post(self, due, known_as, call)
         if isinstance(event, events.ReplyLost):
             return events.RefusedForNow(due.id, event.reason, due_at=0.0)
         return event
 
-    return [(Submitter, "_post", sure)]
+    return [(Sender, "_post", sure)]
 
 
 def _forgets_what_was_being_sent() -> list[Patch]:
@@ -163,7 +163,7 @@ def _repeats_what_is_running() -> list[Patch]:
 def _submits_without_a_trace() -> list[Patch]:
     record = Ledger.record
 
-    async def late(self: Submitter, due: Any, named: Any, *before: events.Event) -> None:
+    async def late(self: Sender, due: Any, named: Any, *before: events.Event) -> None:
         nonce = f"{self._rng.getrandbits(96):024x}"
         event = await self._post(due, named.input, self._call(due, named, nonce))
         job = self._templates[due.job]
@@ -172,7 +172,7 @@ def _submits_without_a_trace() -> list[Patch]:
         await record(self._ledger, *before, sending)
         await record(self._ledger, event)
 
-    return [(Submitter, "_send", late)]
+    return [(Sender, "_submit_in_turn", late)]
 
 
 def _audits_nothing() -> list[Patch]:

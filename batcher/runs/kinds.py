@@ -51,8 +51,9 @@ from batcher.stages.context import StageContext
 from batcher.stages.copier import Copier
 from batcher.stages.deadline_monitor import DeadlineMonitor
 from batcher.stages.deriver import Deriver
-from batcher.stages.fetcher import Fetcher, ResultRules
+from batcher.stages.fetcher import Fetcher
 from batcher.stages.input_resolver import InputResolver
+from batcher.stages.job_answers import ResultRules
 from batcher.stages.job_template import SubmissionRules
 from batcher.stages.job_tracker import JobTracker
 from batcher.stages.makers import closing_for, makers_for

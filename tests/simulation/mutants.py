@@ -25,12 +25,14 @@ from batcher.ledger.queries.rows import Upstream
 from batcher.ledger.queries.sending import SendingQueries
 from batcher.ledger.queries.tracking import TrackingQueries
 from batcher.outputs.result_store import Item
-from batcher.stages import fetcher, scanner
+from batcher.stages import fetcher, job_answers, scanner
 from batcher.stages import job_list_scan as scan
 from batcher.stages.auditor import Auditor
 from batcher.stages.cleaner import Cleaner
-from batcher.stages.fetcher import Fetcher
+from batcher.stages.crossed_answers import CrossedAnswers
+from batcher.stages.job_answers import JobAnswers
 from batcher.stages.job_list_scan import JobListScan
+from batcher.stages.job_outcomes import JobOutcomes
 from batcher.stages.recovery import Recovery
 from batcher.stages.run_control import RunControl
 from batcher.stages.sender import Sender
@@ -150,14 +152,14 @@ def _expires_by_the_clock() -> list[Patch]:
             events.Expired(out.document, "it took long") if now > out.accepted_at + 30.0 else None
         )
 
-    return [(fetcher, "outcome_event", impatient)]
+    return [(job_answers, "outcome_event", impatient)]
 
 
 def _repeats_what_is_running() -> list[Patch]:
     def impatient(out: inflight.InFlightJob, *_: Any, **__: Any) -> events.Event | None:
         return events.JobToRepeat(out.document, "asked again", due_at=0.0)
 
-    return [(fetcher, "outcome_event", impatient)]
+    return [(job_answers, "outcome_event", impatient)]
 
 
 def _submits_without_a_trace() -> list[Patch]:
@@ -183,14 +185,14 @@ def _audits_nothing() -> list[Patch]:
 
 
 def _deletes_what_it_fetches() -> list[Patch]:
-    completed = fetcher.Fetcher._completed
+    completed = JobAnswers._completed
 
     async def hasty(self: Any, watched: Any, *rest: Any) -> None:
         with suppress(ServiceError):
-            await self._client.delete_job(watched.flight.job_id)
+            await self._crossed._client.delete_job(watched.flight.job_id)
         await completed(self, watched, *rest)
 
-    return [(fetcher.Fetcher, "_completed", hasty)]
+    return [(JobAnswers, "_completed", hasty)]
 
 
 def _forgets_to_clean() -> list[Patch]:
@@ -264,8 +266,8 @@ def _takes_any_result_for_its_own() -> list[Patch]:
     def trusting(body: bytes, job_id: str, *more: Any) -> Any:
         return healthy(body, json.loads(bytes(body))["job_id"], *more)
 
-    healthy = fetcher.read_head
-    return [(fetcher, "read_head", trusting)]
+    healthy = job_answers.read_head
+    return [(job_answers, "read_head", trusting)]
 
 
 def _lets_old_versions_overwrite() -> list[Patch]:
@@ -311,9 +313,10 @@ def _takes_a_name_in_another_folder_for_the_same() -> list[Patch]:
 
 def _pays_again_for_what_has_no_result_yet() -> list[Patch]:
     async def repeat(self: Any, watched: Any, why: str) -> None:
-        await self._settle(events.JobToRepeat(watched.flight.document, why, due_at=self._clock()))
+        event = events.JobToRepeat(watched.flight.document, why, due_at=self._clock())
+        await self._outcomes.settle(event)
 
-    return [(fetcher.Fetcher, "_unread", repeat)]
+    return [(JobAnswers, "_unread", repeat)]
 
 
 def _holds_without_a_look() -> list[Patch]:
@@ -346,7 +349,7 @@ def _reads_another_document_s_job() -> list[Patch]:
 
 
 def _pays_again_for_the_step_before() -> list[Patch]:
-    afterwards = fetcher.Fetcher._afterwards
+    afterwards = JobOutcomes._afterwards
 
     def from_the_start(self: Any, watched: Any, event: events.Event) -> Sequence[events.Event]:
         upstream = self._ledger.sending.upstream_of(event.document)
@@ -361,7 +364,7 @@ def _pays_again_for_the_step_before() -> list[Patch]:
         )
         return (*afterwards(self, watched, event), *again)
 
-    return [(fetcher.Fetcher, "_afterwards", from_the_start)]
+    return [(JobOutcomes, "_afterwards", from_the_start)]
 
 
 def _writes_down_what_is_quoted() -> list[Patch]:
@@ -380,7 +383,7 @@ def _asks_nobody_whose_job_it_has() -> list[Patch]:
 
 
 def _believes_whatever_is_answered() -> list[Patch]:
-    return [(Fetcher, "_named_instead", lambda *_: None)]
+    return [(CrossedAnswers, "named_instead", lambda *_: None)]
 
 
 def _takes_up_what_fails_for_ever() -> list[Patch]:
@@ -408,7 +411,7 @@ def _pays_again_for_what_cannot_be_read() -> list[Patch]:
         event = inflight.unread(out, why, **more)
         return event and events.JobToRepeat(out.document, why, due_at=0.0)
 
-    return [(fetcher, "unread", repeat)]
+    return [(job_answers, "unread", repeat)]
 
 
 def _digest(body: bytes) -> str:

@@ -19,7 +19,7 @@ from batcher.adapters.error_log import SIZE_AT_MOST, keeper
 from batcher.errors import OutputError, ReplyLostError
 from batcher.reducto import api_types
 from batcher.reducto.fake_client import FakeClient
-from batcher.stages import fetcher, input_resolver, poller
+from batcher.stages import input_resolver, job_answers, poller
 from batcher.stages.boundary import Boundary, kept
 from batcher.stages.deadline_monitor import DeadlineMonitor
 from batcher.stages.recovery import Recovery
@@ -62,7 +62,7 @@ class Stumbling(FakeClient):
 
 def misreading(house: House, is_odd: Callable[[str], bool]) -> Any:
     """`read_head` with a defect that shows for those results alone."""
-    healthy = fetcher.read_head
+    healthy = job_answers.read_head
 
     def read(body: Any, job_id: str, *more: Any) -> Any:
         return stumble() if is_odd(job_id) else healthy(body, job_id, *more)
@@ -79,7 +79,7 @@ def test_a_result_that_trips_the_fetcher_is_stuck_and_stays_paid(
         put(house, "z")
         with monkeypatch.context() as planted:
             planted.setattr(
-                fetcher,
+                job_answers,
                 "read_head",
                 misreading(house, lambda job: house.service.uploads[source_of(job)] == b"odd"),
             )
@@ -110,7 +110,7 @@ def test_what_trips_it_each_time_stops_the_run_in_words(
     async def work() -> None:
         put(house)
         with monkeypatch.context() as planted:
-            planted.setattr(fetcher, "read_head", misreading(house, lambda job: True))
+            planted.setattr(job_answers, "read_head", misreading(house, lambda job: True))
             tally = await house.run()
         assert house.control.exit_code == 4
         assert "3 documents in a row: internal error while fetching" in house.control.reason

@@ -44,7 +44,8 @@ from batcher.reducto.client import Around, ResponseBudget
 from batcher.reducto.fake_client import FakeClient, FakeService
 from batcher.reducto.job import Job
 from batcher.reducto.rate_card import Prices
-from batcher.stages.fetcher import Fetcher, ResultRules
+from batcher.stages.fetcher import Fetcher
+from batcher.stages.job_answers import ResultRules
 from batcher.stages.job_tracker import JobTracker, Watched
 from batcher.stages.run_control import RunControl
 from batcher.stages.sink import Sink

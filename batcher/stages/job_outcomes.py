@@ -1,0 +1,53 @@
+"""Records how a job ended, or has it asked for again later, after a request for it.
+
+What an answer means is decided by `core.inflight`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+
+from batcher.core import events
+from batcher.core.inflight import is_wanted_anew
+from batcher.core.reasons import unnamed
+from batcher.core.retry_policy import Backoff
+from batcher.stages.context import StageContext
+from batcher.stages.job_tracker import Watched
+
+
+class JobOutcomes:
+    def __init__(self, context: StageContext, backoff: Backoff) -> None:
+        self._ledger = context.ledger
+        self._control = context.control
+        self._jobs = context.jobs
+        self._rng = context.rng
+        self._backoff = backoff
+
+    async def settle(self, event: events.Event, *after: events.Event) -> None:
+        """Record the end of a job, with what follows from it, and ask for it no more."""
+        watched = self._jobs.get(event.document)
+        told = event if watched is None else unnamed(event, watched.flight.job_id)
+        self._jobs.forget(event.document)
+        await self._ledger.record(told, *after)
+        self._control.count(getattr(event, "kind", None))
+
+    async def settle_as_wanted(self, watched: Watched, event: events.Event) -> None:
+        """Record the end of a job, with what somebody requested while it was in flight."""
+        await self.settle(event, *self._afterwards(watched, event))
+
+    def ask_later(self, watched: Watched, *, within: float = math.inf) -> None:
+        """Count a failure, and ask for the job again after a back-off of at most `within`."""
+        watched.failures += 1
+        watched.failed_at = asyncio.get_running_loop().time()
+        span = self._backoff.span(watched.failures, self._rng)
+        self._jobs.look_in(watched.flight.document, min(span, within))
+
+    def _afterwards(self, watched: Watched, event: events.Event) -> Sequence[events.Event]:
+        """Return what somebody requested earlier, to be recorded with the end it waited for."""
+        if not is_wanted_anew(watched.flight, event):
+            return ()
+        if self._ledger.sending.upstream_of(event.document) is not None:
+            return (events.Follows(event.document),)
+        return (events.Retried(event.document),)

@@ -38,10 +38,12 @@ class Claims:
         most: int | None = None
         later: tuple[LaterStep, ...] = ()
         if template.counts_pages:
-            size, most = await _size(due, template, self._pages_read(due) if chained else None)
+            read = self._pages_read(due) if chained else None
+            size, most = await _size(due, template, read)
             if not chained:
                 later = self._later(due, size)
-        claim = _reservation(due, due.step, rate, size, trusted=_is_trusted(template))
+        trusted = _is_trusted(template)
+        claim = _reservation(due, due.step, rate, size, trusted=trusted)
         return replace(claim, most=most, documents=documents, later=later)
 
     def _pages_read(self, due: Due) -> int | None:
@@ -55,7 +57,8 @@ class Claims:
         if len(self._templates) == 1:
             return ()
         later: list[LaterStep] = []
-        for document, name, step in self._ledger.sending.following(due.id):
+        following = self._ledger.sending.following(due.id)
+        for document, name, step in following:
             template = self._templates.get(name)
             if template is None:
                 continue
@@ -100,10 +103,12 @@ async def _size(due: Due, template: JobTemplate, read: int | None) -> tuple[Meas
         whole = await asyncio.to_thread(measure, path(due))
     if read is not None:
         whole = whole._replace(pages=read, counted=True)
-    asked = Job(endpoint=template.endpoint, options=template.options_for(due))
+    options = template.options_for(due)
+    asked = Job(endpoint=template.endpoint, options=options)
     extension = extension_of(due.content)
     size = asked_of(whole, asked, extension)
     most = asked_at_most(asked, extension)
     if most is not None:
         most *= documents
-    return size._replace(pages=documents * size.pages), most
+    pages = documents * size.pages
+    return size._replace(pages=pages), most

@@ -35,7 +35,8 @@ class CrossedAnswers:
         if not nonces:
             self.met_silence |= answer.status == JobStatus.COMPLETED
             return None
-        return self._ledger.audit.named_instead(watched.flight.document, nonces)
+        document = watched.flight.document
+        return self._ledger.audit.named_instead(document, nonces)
 
     async def exchange(self, watched: Watched, named: AttemptRef, *, proof: bool) -> None:
         """Give both documents their own jobs, if the other document's job names this one.
@@ -48,15 +49,16 @@ class CrossedAnswers:
         if other is None or other.flight.job_id != named.job_id:
             return
         others_flight = other.flight
+        others_job = others_flight.job_id
         try:
-            answer, reserved = await self._client.job(others_flight.job_id, room=self._room)
+            answer, reserved = await self._client.job(others_job, room=self._room)
         except ServiceError:
             return
         self._room.give(reserved)
         back = self.named_instead(other, answer)
         if back is None or back.document != flight.document:
             return
-        if not proof and not is_about(answer, others_flight.job_id):
+        if not proof and not is_about(answer, others_job):
             return
         if watched.flight is not flight or other.flight is not others_flight:
             return
@@ -65,9 +67,9 @@ class CrossedAnswers:
                 # No job may be held by two attempts, not even for a moment.
                 events.JobExchanged(flight.document, ""),
                 events.JobExchanged(named.document, flight.job_id),
-                events.JobExchanged(flight.document, others_flight.job_id),
+                events.JobExchanged(flight.document, others_job),
             )
         except (Impossible, AttemptOpen, Outdated):
             return
-        self._jobs.exchange(flight.document, others_flight.job_id)
+        self._jobs.exchange(flight.document, others_job)
         self._jobs.exchange(named.document, flight.job_id)

@@ -170,16 +170,17 @@ class JobAnswers:
         It is unknown for a step that is no longer in the manifest.
         """
         name, options = self._ledger.sending.asked_by(document)
-        step = next((step for step in self._rules.steps if step.name == name), None)
-        if step is None:
-            return Asked()
         own = json.loads(options or "{}")
-        return asked(step.endpoint, merged(step.options, own))
+        for step in self._rules.steps:
+            if step.name == name:
+                return asked(step.endpoint, merged(step.options, own))
+        return Asked()
 
     async def _follow(self, watched: Watched, head: Head, body: Buffer) -> None:
         """Fetch what a result links to."""
         try:
-            streamed = await self._links.stream(watched.flight.output, head, body)
+            output = watched.flight.output
+            streamed = await self._links.stream(output, head, body)
         except OutputError as error:
             await self._refused_by_disk(watched, error)
             return
@@ -244,7 +245,8 @@ class JobAnswers:
 
     async def _refused_by_disk(self, watched: Watched, error: OutputError) -> None:
         self._control.warn(str(error))
-        await self._outcomes.settle(events.Stuck(watched.flight.document, str(error)))
+        stuck = events.Stuck(watched.flight.document, str(error))
+        await self._outcomes.settle(stuck)
 
     async def _unread(self, watched: Watched, why: str) -> None:
         """Handle a completed job whose result isn't available yet."""
@@ -255,7 +257,8 @@ class JobAnswers:
         span = now - watched.unread_since
         event = unread(watched.flight, why, asked=watched.unread, span=span)
         if event is None:
-            self._outcomes.ask_later(watched, within=max(0.0, PATIENCE - span) + 1.0)
+            left = max(0.0, PATIENCE - span)
+            self._outcomes.ask_later(watched, within=left + 1.0)
             return
         self._learn(watched, None)
         await self._outcomes.settle_as_wanted(watched, event)
@@ -275,7 +278,8 @@ class JobAnswers:
         cost = billed(head.usage, self._rules.prices)
         ended = events.Ended(document, head.pages, cost, head.duration)
         output = watched.flight.output
-        self._sink.put(FetchedResult(ended, output, body, reserved, streamed, head.not_served))
+        result = FetchedResult(ended, output, body, reserved, streamed, head.not_served)
+        self._sink.put(result)
 
 
 def _is_definite(error: ServiceError) -> bool:

@@ -27,27 +27,35 @@ class JobOutcomes:
 
     async def settle(self, event: events.Event, *after: events.Event) -> None:
         """Record the end of a job, with what follows from it, and ask for it no more."""
-        watched = self._jobs.get(event.document)
-        told = event if watched is None else unnamed(event, watched.flight.job_id)
-        self._jobs.forget(event.document)
+        document = event.document
+        told = event
+        watched = self._jobs.get(document)
+        if watched is not None:
+            told = unnamed(event, watched.flight.job_id)
+        self._jobs.forget(document)
         await self._ledger.record(told, *after)
-        self._control.count(getattr(event, "kind", None))
+        kind = getattr(event, "kind", None)
+        self._control.count(kind)
 
     async def settle_as_wanted(self, watched: Watched, event: events.Event) -> None:
         """Record the end of a job, with what somebody requested while it was in flight."""
-        await self.settle(event, *self._afterwards(watched, event))
+        after = self._afterwards(watched, event)
+        await self.settle(event, *after)
 
     def ask_later(self, watched: Watched, *, within: float = math.inf) -> None:
         """Count a failure, and ask for the job again after a back-off of at most `within`."""
         watched.failures += 1
         watched.failed_at = asyncio.get_running_loop().time()
         span = self._backoff.span(watched.failures, self._rng)
-        self._jobs.look_in(watched.flight.document, min(span, within))
+        document = watched.flight.document
+        self._jobs.look_in(document, min(span, within))
 
     def _afterwards(self, watched: Watched, event: events.Event) -> Sequence[events.Event]:
         """Return what somebody requested earlier, to be recorded with the end it waited for."""
         if not is_wanted_anew(watched.flight, event):
             return ()
-        if self._ledger.sending.upstream_of(event.document) is not None:
-            return (events.Follows(event.document),)
-        return (events.Retried(event.document),)
+        document = event.document
+        upstream = self._ledger.sending.upstream_of(document)
+        if upstream is None:
+            return (events.Retried(document),)
+        return (events.Follows(document),)

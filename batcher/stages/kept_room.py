@@ -35,7 +35,7 @@ class KeptRoom:
             elif change.after is not State.FOLLOWING:
                 self._forget(document)
         elif self._before and change.before in OUT and change.after not in FOLLOWED:
-            for step in [step for step, before in self._before.items() if before == document]:
+            for step in self._steps_after(document):
                 self._forget(step)
 
     def keep(self, steps: Iterable[int], *, after: int) -> None:
@@ -63,10 +63,16 @@ class KeptRoom:
         if self.limit or (self._may_shrink and self._before):
             begun = {*self._before, *self._before.values()}
             return queries.due_among(begun, now, scan=scan)
-        first = queries.due_among(self._released, now, scan=scan) if self._released else []
+        if not self._released:
+            return queries.due(now, limit, scan=scan)
+        first = queries.due_among(self._released, now, scan=scan)
         known = {row.id for row in first}
-        rest = queries.due(now, limit + len(first), scan=scan)
-        return [*first, *(row for row in rest if row.id not in known)]
+        either = queries.due(now, limit + len(first), scan=scan)
+        rest = [row for row in either if row.id not in known]
+        return first + rest
+
+    def _steps_after(self, document: int) -> list[int]:
+        return [step for step, before in self._before.items() if before == document]
 
     def _forget(self, step: int) -> None:
         del self._before[step]

@@ -68,7 +68,8 @@ class Selection:
         """Release parked documents whose probe has been billed or won't be billed any more."""
         if not self._parked:
             return
-        awaited = self._ledger.sending.on_their_way(set(self._parked.values()))
+        probes = set(self._parked.values())
+        awaited = self._ledger.sending.on_their_way(probes)
         self._parked = {
             document: probe for document, probe in self._parked.items() if probe in awaited
         }
@@ -82,7 +83,8 @@ class Selection:
             return [], []
         lying = hands.lying if ahead else 0
         taken = {*self._in_hand, *self._too_large, *self._parked}
-        rows = self._kept_room.due(self._clock(), len(taken) + room + ahead + lying)
+        most = len(taken) + room + ahead + lying
+        rows = self._kept_room.due(self._clock(), most)
         free = [row for row in rows if row.id not in taken]
         to_upload = [row for row in free[room:] if row.state is State.QUEUED]
         return free[:room], to_upload[:ahead]
@@ -102,7 +104,8 @@ class Selection:
         """Return how many more documents may be submitted now."""
         if sending.is_closed(hands):
             return 0
-        places = self._concurrency.left(self._clock(), hands.in_flight + hands.being_sent)
+        occupied = hands.in_flight + hands.being_sent
+        places = self._concurrency.left(self._clock(), occupied)
         on_trial = self._concurrency.breaker.open_until is not None
         return sending.room(hands, self._allowance, places=places, on_trial=on_trial)
 
@@ -110,7 +113,8 @@ class Selection:
 
     def count(self, due: Due, claim: Reservation) -> None:
         """Count a document whose submission fits into the limits and is on record."""
-        self._kept_room.keep((step.document for step in claim.later), after=due.id)
+        later = [step.document for step in claim.later]
+        self._kept_room.keep(later, after=due.id)
         self._allowance.use(due.id)
         self._mode = sending.after_fit(self._mode)
 
@@ -131,7 +135,8 @@ class Selection:
                 self._parked[due.id] = error.probe
             case sending.Unaffordable.WAIT_FOR_BILLS:
                 self._mode = sending.near_limit(self._ledger.in_flight)
-                self._kept_room.wait(may_shrink=isinstance(self._mode, sending.OneAtATime))
+                is_last = isinstance(self._mode, sending.OneAtATime)
+                self._kept_room.wait(may_shrink=is_last)
 
     async def pass_over(self, due: Due, error: BudgetSpent) -> str | None:
         """Leave a document to another run: it is too large for the rest of a limit.
@@ -143,7 +148,8 @@ class Selection:
         limit = str(error)
         self._too_large[due.id] = limit
         await self._kept_room.free(due.id)
-        await self._ledger.record(events.Postponed(due.id, limit, self._clock(), due.tries))
+        postponed = events.Postponed(due.id, limit, self._clock(), due.tries)
+        await self._ledger.record(postponed)
         if self._parked or not isinstance(self._mode, sending.Freely):
             return None  # documents that wait for bills may still fit
         passed_over = len(self._too_large)
@@ -172,7 +178,8 @@ class Selection:
     def has_more(self) -> bool:
         """Whether more documents are to be sent than those that are too large for a limit."""
         tally = self._ledger.tally
-        return tally[State.QUEUED] + tally[State.UPLOADED] > len(self._too_large)
+        to_send = tally[State.QUEUED] + tally[State.UPLOADED]
+        return to_send > len(self._too_large)
 
     def limit_reached(self) -> str | None:
         """Return the limit that only left room for later steps, once these are sent as well."""

@@ -133,7 +133,8 @@ class Sender:
 
     async def _submit(self, due: Due, named: Named, *before: events.Event) -> None:
         nonce = f"{self._rng.getrandbits(96):024x}"
-        claim = await self._claims.of(due, chained=isinstance(named.input, UpstreamJob))
+        chained = isinstance(named.input, UpstreamJob)
+        claim = await self._claims.of(due, chained=chained)
         # built before the attempt is recorded: if this fails, nothing was sent
         call = self._call(due, named, nonce)
         attempt = self._attempt(due, nonce, claim)
@@ -149,7 +150,8 @@ class Sender:
         event = await self._post(due, named.input, call)
         if isinstance(event, _NOT_ACCEPTED):
             self._selection.give_back()
-        await self._book(due, unnamed(event, named.input.known_as))
+        event = unnamed(event, named.input.known_as)
+        await self._book(due, event)
 
     def _attempt(self, due: Due, nonce: str, claim: Reservation) -> events.Sending:
         account = self._templates[due.job].account
@@ -182,7 +184,8 @@ class Sender:
         except AttemptOpen:
             assert isinstance(event, events.Accepted)
             reason = f"its answer names job {event.job_id}, which is another document's"
-            await self._ledger.record(events.ReplyLost(due.id, reason))
+            lost = events.ReplyLost(due.id, reason)
+            await self._ledger.record(lost)
 
     # --- what came of it --------------------------------------------------------------------------
 
@@ -192,7 +195,8 @@ class Sender:
         The result is kept from some moment between the request and its answer; the earlier one
         counts, since the machine may sleep in between.
         """
-        deadline_at = self._clock() + self._templates[due.job].account.retention
+        account = self._templates[due.job].account
+        deadline_at = self._clock() + account.retention
         try:
             job_id = await call()
         except Refused as error:
@@ -211,24 +215,28 @@ class Sender:
         self._silence.failed(error)
         self._rate_limit.hold(error)
         span = self._policy.backoff.span(due.tries, self._rng)
-        return events.RefusedForNow(due.id, str(error), due_at=self._clock() + span)
+        due_at = self._clock() + span
+        return events.RefusedForNow(due.id, str(error), due_at=due_at)
 
     def _refused(self, due: Due, input: Input, error: Refused) -> events.Event:
         if isinstance(error, Busy):
             self._rate_limit.hold(error)
         if sending.is_lapse(error, input.kind):
             self._lapsed[due.id] += 1
+        lapses = self._lapsed[due.id]
         words = str(error)
         name = error.name
-        match sending.after_refusal(error, input.kind, lapses=self._lapsed[due.id]):
+        match sending.after_refusal(error, input.kind, lapses=lapses):
             case sending.Refusal.STOP_RUN:
                 abort = isinstance(error, Unauthorised)
                 self._control.stop(words, ExitCode.SERVICE_FAILED, abort=abort)
-                return events.RefusedForNow(due.id, words, due_at=self._clock(), error_name=name)
+                now = self._clock()
+                return events.RefusedForNow(due.id, words, due_at=now, error_name=name)
             case sending.Refusal.NEW_UPLOAD:
                 return events.UploadLapsed(due.id, words, error_name=name)
             case sending.Refusal.REJECT_DOCUMENT:
-                return events.Rejected(due.id, words, kind=ErrorClass.DOCUMENT, error_name=name)
+                kind = ErrorClass.DOCUMENT
+                return events.Rejected(due.id, words, kind=kind, error_name=name)
             case sending.Refusal.REJECT_CONFIGURATION:
                 kind = ErrorClass.CONFIGURATION
                 self._control.count(kind)
@@ -240,7 +248,8 @@ class Sender:
         event = self._policy.after_refusal(
             due.id, error, tries=due.tries, now=self._clock(), rng=self._rng
         )
-        self._control.count(event.kind if isinstance(event, events.Rejected) else None)
+        kind = event.kind if isinstance(event, events.Rejected) else None
+        self._control.count(kind)
         return event
 
 

@@ -101,7 +101,8 @@ class Submitter:
             return
         now = self._clock()
         # documents that are due already are in hand, or wait for a change
-        next_at = self._ledger.sending.next_due_at(after=now, scan=self._ledger.scan)
+        scan = self._ledger.scan
+        next_at = self._ledger.sending.next_due_at(after=now, scan=scan)
         self._tell_of_rest(now, next_at)
         within = IDLE
         if next_at is not None:
@@ -181,7 +182,8 @@ class Submitter:
             await self._ledger.record(events.Rejoined(due.id, other))
             return
         again_at = self._clock() + self._longest_back_off  # the other attempt has just ended
-        await self._ledger.record(events.Postponed(due.id, str(error), again_at, due.tries))
+        postponed = events.Postponed(due.id, str(error), again_at, due.tries)
+        await self._ledger.record(postponed)
 
     async def _give_up(self, due: Due, error: Exception) -> None:
         """Record an unexpected error: as a rejection if nothing was sent, else as a lost reply.
@@ -192,7 +194,8 @@ class Submitter:
         try:
             state = self._ledger.tracking.state_of(due.id)
             if state in TO_SUBMIT:
-                await self._ledger.record(events.Rejected(due.id, reason, kind=INTERNAL))
+                rejected = events.Rejected(due.id, reason, kind=INTERNAL)
+                await self._ledger.record(rejected)
             elif state is State.SENDING:
                 await self._ledger.record(events.ReplyLost(due.id, reason))
         except Exception as another:

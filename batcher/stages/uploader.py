@@ -54,7 +54,8 @@ class Uploader:
         try:
             upload = await self._client.upload(content, name=name, sha256=sha256)
         except Unauthorised as error:
-            self._control.stop(str(error), ExitCode.SERVICE_FAILED, abort=True)
+            words = str(error)
+            self._control.stop(words, ExitCode.SERVICE_FAILED, abort=True)
             return None
         except ServiceError as error:
             self._rate_limit.hold(error)
@@ -73,8 +74,10 @@ class Uploader:
             await self._reject(due, error)
             return
         self._silence.failed(error)
-        again_at = self._clock() + self._policy.patience_with(error, due.tries, self._rng)
-        await self._ledger.record(events.Postponed(due.id, str(error), again_at, due.tries + 1))
+        span = self._policy.patience_with(error, due.tries, self._rng)
+        again_at = self._clock() + span
+        postponed = events.Postponed(due.id, str(error), again_at, due.tries + 1)
+        await self._ledger.record(postponed)
 
     async def _reject(self, due: Due, error: ServiceError) -> None:
         kind = "transient"
@@ -82,5 +85,6 @@ class Uploader:
         if isinstance(error, Refused):
             kind = self._policy.kind_of(error)
             name = error.name
-        await self._ledger.record(events.Rejected(due.id, str(error), kind=kind, error_name=name))
+        rejected = events.Rejected(due.id, str(error), kind=kind, error_name=name)
+        await self._ledger.record(rejected)
         self._control.count(kind)

@@ -31,6 +31,7 @@ from batcher.stages.auditor import Auditor
 from batcher.stages.cleaner import Cleaner
 from batcher.stages.crossed_answers import CrossedAnswers
 from batcher.stages.job_answers import JobAnswers
+from batcher.stages.job_list_audit import JobListAudit
 from batcher.stages.job_list_scan import JobListScan
 from batcher.stages.job_outcomes import JobOutcomes
 from batcher.stages.recovery import Recovery
@@ -379,7 +380,7 @@ def _tells_what_is_quoted() -> list[Patch]:
 
 
 def _asks_nobody_whose_job_it_has() -> list[Patch]:
-    return [(Auditor, "_crossed", lambda *_: None)]
+    return [(JobListAudit, "_crossed", lambda *_: None)]
 
 
 def _believes_whatever_is_answered() -> list[Patch]:

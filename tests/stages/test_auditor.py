@@ -21,7 +21,7 @@ from batcher.ledger.ledger import healthy, open_ledger
 from batcher.reducto import api_types
 from batcher.reducto.fake_client import FakeClient, FakeJob
 from batcher.reducto.job import Job
-from batcher.stages import auditor
+from batcher.stages import job_list_audit
 
 HOUR = 3600.0
 
@@ -160,9 +160,9 @@ def test_jobs_that_the_listing_may_not_show_yet_take_pages_too(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are the newest, so they stand before the one that it has to show."""
-    monkeypatch.setattr(auditor, "JOBS_PAGE_LIMIT", 2)
-    monkeypatch.setattr(auditor, "SPARE_PAGES", 1)
-    monkeypatch.setattr(auditor, "LAG", 9 * 30.0)
+    monkeypatch.setattr(job_list_audit, "JOBS_PAGE_LIMIT", 2)
+    monkeypatch.setattr(job_list_audit, "SPARE_PAGES", 1)
+    monkeypatch.setattr(job_list_audit, "LAG", 9 * 30.0)
 
     async def work() -> None:
         house.put(**{f"n{number}": f"{number}" for number in range(10)})

@@ -39,10 +39,7 @@ LATE: Final = 600.0
 
 
 class Auditor:
-    """Audits a run; `endpoints` are by job name.
-
-    A row of another type than its job's endpoint is a part of one of our jobs, not a duplicate.
-    """
+    """Audits a run; `endpoints` are by job name."""
 
     def __init__(
         self,
@@ -90,15 +87,22 @@ class Auditor:
         try:
             async with asyncio.timeout(looking.patience):
                 await self._job_list.read(looking)
-                told = [
-                    f"{holder.source} and {named.source} were told each other's jobs: the right "
-                    f"results are fetched now, for nothing{_and_later(made)}"
-                    for job_id, holder, named in _pairs(looking.crossed)
-                    if (made := await self._exchange(job_id, holder, named)) is not None
-                ]
+                told = await self._exchange_all(looking.crossed)
         except (TimeoutError, ServiceError):
             return frozenset(), ()
-        return looking.shown, tuple(told)
+        return looking.shown, told
+
+    async def _exchange_all(self, crossed: Mapping[str, Crossed]) -> tuple[str, ...]:
+        """Exchange the jobs of pairs that hold each other's, and return what to say of each."""
+        told: list[str] = []
+        for job_id, holder, named in _pairs(crossed):
+            made = await self._exchange(job_id, holder, named)
+            if made is not None:
+                told.append(
+                    f"{holder.source} and {named.source} were told each other's jobs: the right "
+                    f"results are fetched now, for nothing{_and_later(made)}"
+                )
+        return tuple(told)
 
     async def _until_urged(self) -> None:
         """Return once somebody wants the run to end; the next run then does the audit."""
@@ -114,10 +118,10 @@ class Auditor:
     async def _damaged_files(self) -> tuple[str, ...]:
         """Return results saved by this run that are missing on disk or have changed in size."""
         saved = self._ledger.reporting.saved_since(self._since)
-        sizes = await asyncio.to_thread(lambda: [self._store.size(output) for output, _ in saved])
-        return tuple(
-            output for (output, size), found in zip(saved, sizes, strict=True) if found != size
-        )
+        return await asyncio.to_thread(self._damaged_among, saved)
+
+    def _damaged_among(self, saved: Sequence[tuple[str, int]]) -> tuple[str, ...]:
+        return tuple(output for output, size in saved if self._store.size(output) != size)
 
     # --- duplicate jobs ---------------------------------------------------------------------------
 
@@ -132,24 +136,11 @@ class Auditor:
             async with asyncio.timeout(looking.patience):
                 await self._job_list.read(looking)
                 self._mixed_up = await self._put_right(looking.crossed)
-                new = [
-                    settled
-                    for twin in looking.twins
-                    if (settled := await self._settled(twin)) is not None
-                ]
+                new = await self._settled(looking.twins)
         except (TimeoutError, ServiceError) as error:
-            reason = "it took too long" if isinstance(error, TimeoutError) else str(error)
-            return [], (
-                f"the jobs at the service were not held against the ledger: {reason}; the next "
-                "run does it",
-            )
+            return [], (_not_compared(error),)
         if not looking.is_whole:
-            return new, (
-                f"after {looking.pages} pages of a listing that others share not all of our jobs "
-                "had been shown: "
-                "a second job for one of these documents would not be seen; the next run looks "
-                "again",
-            )
+            return new, (_cut_short(looking.pages),)
         doubts = tuple(looking.doubts())
         # else the next run checks again, for as long as the service keeps these jobs
         if not doubts:
@@ -226,28 +217,40 @@ class Auditor:
             return None
         return made
 
-    async def _settled(self, twin: DuplicateJob) -> DuplicateJob | None:
-        """Cancel a duplicate that still runs, and record it.
+    async def _settled(self, twins: Sequence[DuplicateJob]) -> list[DuplicateJob]:
+        """Cancel duplicates that still run, and record them.
 
-        Return None if that was done before, or if the duplicate cost nothing.
+        Return those for which that wasn't done before, and which cost something.
         """
+        new: list[DuplicateJob] = []
+        for twin in twins:
+            ended = await self._ended(twin)
+            if not ended.is_harmless and await self._ledger.note_twin(ended):
+                new.append(ended)
+        return new
+
+    async def _ended(self, twin: DuplicateJob) -> DuplicateJob:
+        """Return a duplicate with its final status; one that still runs is cancelled first."""
         if twin.status not in ENDED:
             await self._cancel(twin.job_id)
-        if twin.status not in ENDED or twin.status == JobStatus.FAILED:
-            twin = await self._as_it_ended(twin)
-        return twin if not twin.is_harmless and await self._ledger.note_twin(twin) else None
+        elif twin.status != JobStatus.FAILED:
+            return twin
+        return await self._as_it_ended(twin)
 
     async def _cancel(self, job_id: str) -> None:
         with suppress(NotFound):
             await self._client.cancel(job_id)
 
     async def _as_it_ended(self, twin: DuplicateJob) -> DuplicateJob:
-        """Return the duplicate with its final status, as the service's own answer gives it."""
+        """Return the duplicate with its status as the service's own answer gives it."""
         try:
             answer, _ = await self._client.job(twin.job_id)
         except NotFound:
-            return twin if twin.status in ENDED else replace(twin, status=JobStatus.CANCELLED)
-        return replace(twin, status=answer.status, error=answer.error.name if answer.error else "")
+            if twin.status in ENDED:
+                return twin
+            return replace(twin, status=JobStatus.CANCELLED)
+        error = answer.error.name if answer.error else ""
+        return replace(twin, status=answer.status, error=error)
 
 
 def _pairs(crossed: Mapping[str, Crossed]) -> Iterator[tuple[str, AttemptRef, AttemptRef]]:
@@ -260,6 +263,20 @@ def _pairs(crossed: Mapping[str, Crossed]) -> Iterator[tuple[str, AttemptRef, At
 def _is_mutual(holder: AttemptRef, named: AttemptRef, crossed: Mapping[str, Crossed]) -> bool:
     other = crossed.get(named.job_id or "")
     return other is not None and other.named.nonce == holder.nonce
+
+
+def _not_compared(error: TimeoutError | ServiceError) -> str:
+    reason = "it took too long" if isinstance(error, TimeoutError) else str(error)
+    return (
+        f"the jobs at the service were not held against the ledger: {reason}; the next run does it"
+    )
+
+
+def _cut_short(pages: int) -> str:
+    return (
+        f"after {pages} pages of a listing that others share not all of our jobs had been shown: "
+        "a second job for one of these documents would not be seen; the next run looks again"
+    )
 
 
 def _one_sided(job_id: str, holder: AttemptRef, named: AttemptRef) -> str:

@@ -275,13 +275,21 @@ def _may_yet_be_shown(attempt: AttemptFacts, run: RunFacts) -> bool:
 # --- when the next pass is due --------------------------------------------------------------------
 
 
-def next_pass_in(settle: float, settled_in: Iterable[float]) -> float:
-    """Return the seconds to the next pass, which comes as soon as it may confirm an absence.
+def between_passes(settle: float, took: float) -> float:
+    """Return the seconds to leave between two passes, however much there is to find out.
 
-    `settled_in` holds the seconds until each fence has settled; fences that have settled are
-    ignored.
+    `took` is how many seconds the last one took: a long job list isn't read all the time.
     """
-    in_time = [span + SLACK for span in settled_in if span > 0]
+    return min(settle / 4, max(settle / 10, took))
+
+
+def next_pass_in(settle: float, due_in: Iterable[float]) -> float:
+    """Return the seconds to the next pass, which comes as soon as it may achieve something.
+
+    `due_in` holds the seconds until each fence has settled, which may confirm an absence, or until
+    it may be tried again; what is due already is ignored, as the last pass couldn't help it.
+    """
+    in_time = [span + SLACK for span in due_in if span > 0]
     return min(settle / 4, max(settle / 10, min(in_time, default=math.inf)))
 
 

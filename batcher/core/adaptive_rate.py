@@ -16,7 +16,7 @@ LEAST_OF_BEST: Final = 0.85  # times the best recent second, below which a few r
 MUCH_SLOWER: Final = 0.5  # the largest cut in one step, as a factor of the current rate
 WAVE: Final = 6  # Refusals in one second; fewer may be chance.
 # Refusals for each call answered in the last second, from which on the limit counts as reached.
-TOO_FAST: Final = 0.15
+TOO_FAST: Final = 0.2
 FAR_TOO_FAST: Final = 0.25  # from here on, the answers of the last second are the limit
 SLOWEST: Final = 0.2  # calls per second
 FASTEST: Final = 1000.0  # the API's limit for one key

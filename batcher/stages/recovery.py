@@ -9,11 +9,12 @@ out.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from batcher.core import absence, events
-from batcher.core.absence import LISTING, Action, Decision
+from batcher.core.absence import FENCES_IN_VAIN, LISTING, Action, Decision
 from batcher.core.account import Account
 from batcher.core.lifecycle import State
 from batcher.errors import (
@@ -26,14 +27,18 @@ from batcher.errors import (
     Unauthorised,
 )
 from batcher.exit_codes import ExitCode
-from batcher.ledger.ledger import Unknown
+from batcher.ledger.ledger import Transition, Unknown
 from batcher.stages.boundary import Boundary
 from batcher.stages.capability_checks import prove_fence
 from batcher.stages.context import StageContext
 from batcher.stages.job_list_scan import JobListReader, JobListScan
+from batcher.stages.making import to_their_ends
 
 UNDER_WAY: Final = (State.SENDING, State.WAITING, State.READY)
 TO_SUBMIT: Final = (State.QUEUED, State.UPLOADED)
+# Attempts judged side by side: an upload takes long to delete where calls fail. No more than may
+# fail in a row, so that few are tried in vain.
+AT_ONCE: Final = FENCES_IN_VAIN
 
 Judge = Callable[[Unknown, JobListScan], Awaitable[object]]
 
@@ -74,15 +79,19 @@ class Recovery:
         self._known = _Known()
         # seconds to wait after a failure of the job list; longer with each failure in a row
         self._rest = 0.0
+        self._has_lost = asyncio.Event()  # a reply was lost since the last pass began
 
     async def run(self) -> None:
         """Look for lost submissions for as long as the run lasts; one pass serves all of them."""
+        self._ledger.listeners.append(self._hear)
         await self._look_for_held()
         while True:
+            self._has_lost.clear()
             unknown = self._ledger.audit.unknown()
             if unknown and not self._boundary.has_stopped:
+                began = _now()
                 await self._pass(unknown, self._judge)
-                await asyncio.sleep(max(self._next_in(), self._rest))
+                await self._until_next_pass(took=_now() - began)
             else:
                 await self._ledger.change()
 
@@ -94,11 +103,36 @@ class Recovery:
         """See `stage.Awaited`."""
         return self._has_looked_for_held.wait()
 
-    def _next_in(self) -> float:
-        """Return the seconds until the next pass."""
-        fenced = [self._fence_seen.get(attempt.nonce) for attempt in self._ledger.audit.unknown()]
-        settled_in = [seen + self._span - _now() for seen in fenced if seen is not None]
-        return absence.next_pass_in(self._settle, settled_in)
+    def _hear(self, change: Transition) -> None:
+        if isinstance(change.event, events.ReplyLost):
+            self._has_lost.set()
+
+    async def _until_next_pass(self, *, took: float) -> None:
+        """Wait until a pass may find out something new. `took` is how long the last one took.
+
+        A reply that is lost meanwhile brings it forward, unless the job list couldn't be read.
+        """
+        if self._rest:
+            await asyncio.sleep(self._rest)
+            return
+        least = absence.between_passes(self._settle, took)
+        span = max(least, absence.next_pass_in(self._settle, self._due_in()))
+        await asyncio.sleep(least)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(span - least):
+                await self._has_lost.wait()
+
+    def _due_in(self) -> list[float]:
+        """Return the seconds until each fence has settled, or may be tried again."""
+        due_at: list[float] = []
+        for attempt in self._ledger.audit.unknown():
+            seen = self._fence_seen.get(attempt.nonce)
+            failed = self._fence_fails.get(attempt.nonce)
+            if seen is not None:
+                due_at.append(seen + self._span)
+            elif failed is not None:
+                due_at.append(failed.again_at)
+        return [moment - _now() for moment in due_at]
 
     @property
     def _span(self) -> float:
@@ -129,12 +163,23 @@ class Recovery:
             await self._prove_fence()
             scan = await self._look_through_listing(unknown)
             self._known = self._known_of(scan)
-            for attempt in unknown:
-                if self._boundary.has_stopped:
-                    return  # the error hits every attempt: the next run looks for the others
-                await self._judge_alone(attempt, scan, judge)
+            attempts = iter(unknown)
+            _, error = await to_their_ends(
+                self._judge_each(attempts, scan, judge) for _ in range(AT_ONCE)
+            )
+            if error is not None:
+                raise error
         except Unauthorised as error:
             self._control.stop(str(error), ExitCode.SERVICE_FAILED, abort=True)
+
+    async def _judge_each(
+        self, attempts: Iterator[Unknown], scan: JobListScan, judge: Judge
+    ) -> None:
+        """Judge attempts until none is left, beside others that take from the same `attempts`."""
+        for attempt in attempts:
+            if self._boundary.has_stopped:
+                return  # the error hits every attempt: the next run looks for the others
+            await self._judge_alone(attempt, scan, judge)
 
     async def _judge_alone(self, attempt: Unknown, scan: JobListScan, judge: Judge) -> None:
         try:

@@ -23,6 +23,7 @@ from batcher.core.absence import (
     RunFacts,
     ScanFacts,
     answered_to_another,
+    between_passes,
     conclusion,
     doubt,
     fence_again_in,
@@ -219,14 +220,21 @@ def test_a_young_job_of_ours_may_yet_be_shown(age: float, action: Action) -> Non
 
 
 @pytest.mark.parametrize(
-    ("settled_in", "seconds"),
+    ("due_in", "seconds"),
     [([], 7.5), ([100.0], 7.5), ([5.0], 5.01), ([1.0], 3.0), ([-1.0], 7.5), ([0.0], 7.5)],
 )
-def test_the_next_pass_comes_when_a_fence_has_settled(
-    settled_in: list[float], seconds: float
+def test_the_next_pass_comes_when_a_fence_has_settled_or_may_be_tried_again(
+    due_in: list[float], seconds: float
 ) -> None:
     """Within a tenth and a quarter of `settle`."""
-    assert next_pass_in(SETTLE, settled_in) == pytest.approx(seconds)
+    assert next_pass_in(SETTLE, due_in) == pytest.approx(seconds)
+
+
+def test_passes_leave_time_between_them_and_more_where_they_take_long() -> None:
+    """A tenth of `settle` at least, and never more than a quarter."""
+    assert between_passes(80.0, took=1.0) == 8.0
+    assert between_passes(80.0, took=12.0) == 12.0
+    assert between_passes(80.0, took=100.0) == 20.0
 
 
 def test_a_listing_that_cannot_be_read_rests_longer_each_time() -> None:

@@ -52,3 +52,21 @@ def test_it_stays_within_bounds() -> None:
     for number in range(300):
         rate.refused(20.0 + number / 10)
     assert rate.now == SLOWEST
+
+
+def test_refusals_by_chance_are_no_limit() -> None:
+    """Eight of some fifty calls in one second, where one in twenty is refused at any pace: it
+    happens every now and then, and would hold the pace down for good.
+    """
+    rate = AdaptiveRate()
+    rate.refused(0.0)
+    for call in range(58):
+        at = 10.0 + call / 60
+        if call % 7 == 6:
+            rate.refused(at)
+        else:
+            rate.answered(at)
+    before = rate.now
+    rate.answered(11.0)
+    assert before is not None and rate.now is not None
+    assert rate.now > before + 0.5, "it grows as fast as where no limit was met"

@@ -157,9 +157,9 @@ def test_a_listing_that_fails_is_asked_ever_more_seldom_and_then_as_often_as_bef
         )
         heals_at = now() + 1000.0
         await goes_on(ledger, client, 1120.0)
-        failing = [15.0, 15.0, 30.0, 60.0, 120.0, 240.0, 300.0, 300.0]
+        failing = [7.5, 15.0, 30.0, 60.0, 120.0, 240.0, 300.0, 300.0]
         assert client.gaps("jobs")[:8] == pytest.approx(failing, abs=0.1)
-        assert client.gaps("jobs")[8:] == pytest.approx([15.0] * 2, abs=0.1)
+        assert client.gaps("jobs")[8:] == pytest.approx([15.0] * 3, abs=0.1)
         assert client.asked["delete"][0] > 1000.0
 
     with_ledger(work)
@@ -171,7 +171,7 @@ def test_a_second_outage_is_met_like_the_first() -> None:
         await proven(ledger)
         client = Service()
         began = now()
-        well = ((115.0, 130.0), (1e9, 1e9))
+        well = ((100.0, 125.0), (1e9, 1e9))
         client.fails = lambda call, what: (
             BadReply("GET /jobs", "500", status=500)
             if call == "jobs" and not any(first <= now() - began < last for first, last in well)
@@ -179,7 +179,7 @@ def test_a_second_outage_is_met_like_the_first() -> None:
         )
         await goes_on(ledger, client, 280.0)
         assert client.gaps("jobs") == pytest.approx(
-            [15.0, 15.0, 30.0, 60.0, 15.0, 15.0, 15.0, 30.0, 60.0], abs=0.1
+            [7.5, 15.0, 30.0, 60.0, 15.0, 7.5, 15.0, 30.0, 60.0], abs=0.1
         )
 
     with_ledger(work)
@@ -230,6 +230,52 @@ def test_a_listing_is_proven_by_any_job_of_ours_that_it_shows(
         await accepted(ledger, 2)
         await goes_on(ledger, Service(*rows), 1.0)
         assert (LISTING in ledger.audit.proven("twin", "none")) == is_proven
+
+    with_ledger(work)
+
+
+def test_a_reply_lost_between_two_passes_is_looked_for_a_tenth_of_settle_after_the_last() -> None:
+    """And not only a quarter after it: each absence takes its `settle` besides."""
+
+    async def work(ledger: Ledger) -> None:
+        await lost(ledger, 1)
+        await proven(ledger)
+        client = Service()
+        running = asyncio.create_task(recovery(ledger, client).run())
+        await asyncio.sleep(2.0)
+        await lost(ledger, 2)
+        await asyncio.sleep(18.0)
+        running.cancel()
+        assert client.asked["jobs"] == pytest.approx([0.0, 6.0], abs=0.1)
+        assert client.asked["delete"] == pytest.approx([0.0, 6.0], abs=0.1)
+
+    with_ledger(work)
+
+
+def test_a_deletion_that_came_too_soon_is_tried_again_as_soon_as_it_may_be() -> None:
+    async def work(ledger: Ledger) -> None:
+        await lost(ledger, 1)
+        await proven(ledger)
+        client = Service()
+        error = Busy("DELETE", "too fast", status=429)
+        client.fails = lambda call, what: (
+            error if call == "delete" and len(client.asked["delete"]) == 1 else None
+        )
+        await goes_on(ledger, client, 14.0)
+        assert client.gaps("delete") == pytest.approx([SETTLE / 8], abs=0.1)
+
+    with_ledger(work)
+
+
+def test_an_upload_that_takes_long_to_delete_holds_up_no_other() -> None:
+    async def work(ledger: Ledger) -> None:
+        for document in (1, 2, 3):
+            await lost(ledger, document)
+        await proven(ledger)
+        client = Service()
+        client.deleting_takes = 10.0
+        await goes_on(ledger, client, 5.0)
+        assert len(client.asked["delete"]) == 3
 
     with_ledger(work)
 
@@ -584,10 +630,12 @@ def test_an_upload_that_is_refused_for_good_is_tried_once_and_no_fence() -> None
 
 @pytest.mark.parametrize(
     ("fine", "tried"),
-    [("", "123"), ("3", "123456"), ("1", "1234"), ("36", "12345678"), ("12345678", "12345678")],
+    [("", "12345"), ("3", "12345"), ("1", "12345"), ("12345678", "12345678")],
 )
 def test_after_three_deletions_in_vain_in_a_row_a_pass_tries_no_more(fine: str, tried: str) -> None:
-    """The others are judged meanwhile, and the next pass begins anew."""
+    """Those that are under way then come to their ends. The others are judged meanwhile, and the
+    next pass begins anew.
+    """
 
     async def work(ledger: Ledger) -> None:
         for document in range(1, 9):

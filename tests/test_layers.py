@@ -31,8 +31,8 @@ INSIDE = {
     " queries.source_place schema sqlite_tools migrations"
     " claim journal integrity run_spend event_writes intake writer ledger remembered"
     " named derived_outputs statistics history reader",
-    "runs": "preflight callback cluster_record metrics notifications wiring end_of_run kinds"
-    " cancelling running plan checks document_cache one_document",
+    "runs": "preflight callback cluster_record metrics mirror_claim notifications wiring"
+    " end_of_run kinds cancelling running plan checks document_cache one_document",
     "results": "document frames reader",
     "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal demo"
     " storage prune sample_file",

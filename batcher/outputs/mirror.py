@@ -43,6 +43,7 @@ class Mirror:
             ) from error
         self._put = obstore.put_async
         self._delete = obstore.delete_async
+        self._get = obstore.get_async
         self._list = obstore.list
         try:
             self._store: Any = opened(self.url)
@@ -85,6 +86,19 @@ class Mirror:
                 f"{self.url}/{name}: {_said(error)}; the files on disk are kept; "
                 "rerun the same command"
             ) from error
+
+    async def read(self, name: str) -> bytes | None:
+        """Return the bytes of a small object, or None if it isn't there. Raises MirrorError."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                found = await self._get(self._store, name)
+                return bytes(await found.bytes_async())
+        except FileNotFoundError:
+            return None
+        except TimeoutError as error:
+            raise MirrorError(f"{self.url}: it doesn't answer within {PATIENCE:g} s") from error
+        except Exception as error:
+            raise MirrorError(f"{self.url}/{name}: {_said(error)}") from error
 
     async def answers(self) -> bool:
         """Tell whether the store can be listed, so that an error of `put` concerns one object."""

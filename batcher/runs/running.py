@@ -23,7 +23,7 @@ from batcher.common.formatting import pluralize
 from batcher.common.secrets import Secrets
 from batcher.core.lifecycle import IN_FLIGHT, State
 from batcher.core.summary import Audit, Summary
-from batcher.errors import BatcherError, OutputError
+from batcher.errors import BatcherError, MirrorError, OutputError
 from batcher.exit_codes import ExitCode, ended_as, exit_code_of
 from batcher.ledger.claim import write_claim
 from batcher.ledger.derived_outputs import note_shape
@@ -37,6 +37,7 @@ from batcher.runs.callback import calling_back
 from batcher.runs.cancelling import Chosen, chosen
 from batcher.runs.cluster_record import recording
 from batcher.runs.kinds import Cancellation, CollectRun, Run, RunContext
+from batcher.runs.mirror_claim import claim_mirror, refuse_foreign_mirror
 from batcher.runs.notifications import publish, publish_failure
 from batcher.runs.preflight import open_batch, reach, refuse_foreign_attempts
 from batcher.runs.wiring import budget_of
@@ -147,6 +148,7 @@ async def _to_its_end(
         callback = await stack.enter_async_context(
             calling_back(manifest, token_key=reached.token_key, clock=clock)
         )
+        may_claim_mirror = kind.submits and await _is_own_mirror(manifest, ledger, control)
         mark = ledger.reporting.last_event()
         number = await ledger.begin_run(
             version=batcher.__version__,
@@ -154,6 +156,9 @@ async def _to_its_end(
             manifest=json.dumps(outline(manifest)),
         )
         await _claim(manifest, ledger)
+        if may_claim_mirror:
+            with suppress(MirrorError):  # the check of the mirror says so, and stops the run
+                await claim_mirror(manifest)
         if kind.submits:  # another kind may know no more of the jobs than their names
             for job in manifest.jobs:
                 await note_shape(ledger, job.name, shape_of_job(job.endpoint, job.options))
@@ -197,9 +202,27 @@ async def _to_its_end(
         await ledger.end_run(
             number, exit_code=summary.exit_code, summary=msgspec.json.encode(summary).decode()
         )
-        with suppress(OutputError):  # the run is over; the claim of its beginning stands
+        # the run is over; the claim of its beginning stands
+        with suppress(OutputError, MirrorError):
             await _claim(manifest, ledger)
+            if may_claim_mirror:
+                await claim_mirror(manifest)
         return summary
+
+
+async def _is_own_mirror(manifest: Manifest, ledger: Ledger, control: RunControl) -> bool:
+    """Return whether the mirror was seen not to be another ledger's.
+
+    If it can't be read, nothing is sent; results in flight still go to disk. Raises LedgerForeign
+    and LedgerOutdated.
+    """
+    try:
+        await refuse_foreign_mirror(manifest, ledger.claim)
+    except MirrorError as error:
+        words = f"output.mirror: {error}; nothing was sent"
+        control.stop(words, ExitCode.RUN_AGAIN, home=True)
+        return False
+    return True
 
 
 async def _claim(manifest: Manifest, ledger: Ledger) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,8 +29,13 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Store]:
 
 
 def objects(store: S3Store) -> dict[str, bytes]:
+    """All but the claim."""
     found = [meta["path"] for page in obstore.list(store) for meta in page]
-    return {path: bytes(obstore.get(store, path).bytes()) for path in found}
+    return {
+        path: bytes(obstore.get(store, path).bytes())
+        for path in found
+        if not path.endswith("/.batcher-claim")
+    }
 
 
 MIRROR = ("-S", 'output.mirror="s3://out/night 1"', "-S", 'output.formats=["markdown"]')
@@ -205,3 +211,50 @@ async def test_a_store_that_is_not_there_is_no_document_s_trouble(
     control = await mirrored(shelf, "s3://nowhere/x")
     assert control.exit_code == 3 and "s3://nowhere/x" in control.reason and control.warnings == []
     shelf.ledger.close()
+
+
+CLAIM = "night 1/.batcher-claim"
+
+
+async def test_the_claim_is_in_the_mirror_too_and_another_ledger_is_refused_there(
+    words: tuple[object, ...], out: Path, s3: S3Store, tmp_path: Path, peer: Peer
+) -> None:
+    """Two outputs, each with its ledger, and one mirror: nothing is sent, and deleting the claim
+    there is what goes on all the same.
+    """
+    assert (await batcher(*words, *MIRROR)).code == 0
+    there = bytes(obstore.get(s3, CLAIM).bytes())
+    assert there == (out / ".batcher-claim").read_bytes()
+    paid = len(peer.service.jobs)
+    other = ("-S", f"output.directory={tmp_path / 'other'}")
+    said = await batcher(*words, *MIRROR, *other)
+    assert (said.code, len(peer.service.jobs)) == (2, paid), said.err
+    assert "another ledger" in said.err and CLAIM in said.err
+    assert bytes(obstore.get(s3, CLAIM).bytes()) == there
+    obstore.delete(s3, CLAIM)
+    assert (await batcher(*words, *MIRROR, *other)).code == 0
+    assert (await batcher(*words, *MIRROR)).code == 2
+
+
+async def test_an_older_copy_of_the_whole_output_is_noticed_in_the_mirror(
+    words: tuple[object, ...], out: Path, s3: S3Store, peer: Peer, tmp_path: Path
+) -> None:
+    """Its claim is as old as its ledger."""
+    assert (await batcher(*words, *MIRROR, "-S", "limits.max_documents=2")).code in (0, 3)
+    shutil.copytree(out, tmp_path / "backup")
+    assert (await batcher(*words, *MIRROR)).code == 0
+    paid = len(peer.service.jobs)
+    shutil.rmtree(out)
+    shutil.copytree(tmp_path / "backup", out)
+    said = await batcher(*words, *MIRROR)
+    assert (said.code, len(peer.service.jobs)) == (2, paid), said.err
+    assert "older copy" in said.err and "output.mirror" in said.err
+
+
+async def test_a_claim_in_the_mirror_that_cannot_be_understood_is_told(
+    words: tuple[object, ...], s3: S3Store, peer: Peer
+) -> None:
+    obstore.put(s3, CLAIM, b"what?")
+    said = await batcher(*words, *MIRROR)
+    assert said.code == 2 and CLAIM in said.err and "delete" in said.err
+    assert len(peer.service.jobs) == 0

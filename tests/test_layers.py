@@ -149,7 +149,9 @@ def test_imports_point_one_way_inside(room: str) -> None:
 WIRE: Final = ("batcher.reducto.api_types", "batcher.reducto.request_schema")
 SHARED: Final = {"errors", "exit_codes", "doorkeeper", "common"}
 # Hands read documents for the service: they know its tasks, and the process that does them.
-OF_HANDS: Final = {"batcher.service.tasks", "batcher.service.workers", "batcher.service.rendering"}
+OF_HANDS: Final = {
+    f"batcher.service.{name}" for name in ("tasks", "workers", "rendering", "shared_pages")
+}
 
 
 def test_the_service_shares_only_the_wire_the_errors_and_what_is_common() -> None:

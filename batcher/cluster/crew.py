@@ -236,11 +236,12 @@ class Crew:
         if hand in self._hands:  # it may have been lost meanwhile
             self.turns.give(hand)
 
-    def count(self, hand: ActorHand, report: Report) -> None:
-        """Count what a hand has done."""
+    def count(self, hand: ActorHand, report: Report, elsewhere: int) -> None:
+        """Count what a hand has done; so many pages of its document were read by other hands."""
         count = self._counts[hand.ready.address]
-        count.documents += 1
-        count.pages += report.num_pages
+        if report.read is msgspec.UNSET:
+            count.documents += 1
+        count.pages += max(0, report.num_pages - elsewhere)
 
     def standing(self) -> Standing:
         """Return how the hands are."""

@@ -23,7 +23,7 @@ import batcher
 from batcher.cluster.messages import Ready
 from batcher.cluster.parcels import Files, gathered, unpacked
 from batcher.reducto.api_types import ErrorName
-from batcher.service.tasks import Question, Reply, Report, Task
+from batcher.service.tasks import Offer, Question, Reply, Report, Task
 from batcher.service.workers import Worker
 
 # A report and the files it speaks of. Bytes, so that only this module's code reads them.
@@ -43,7 +43,7 @@ class Hand:
         self._worker = Worker(parser=parser, ask=self._ask)
         self._cores = max(1, cores)
         self._shared = str(Path(mark).parent) if mark and Path(mark).is_file() else ""
-        self._questions: asyncio.Queue[Question] = asyncio.Queue()
+        self._questions: asyncio.Queue[Report] = asyncio.Queue()
         self._replies: asyncio.Queue[Reply] = asyncio.Queue()
         self._reading: asyncio.Task[Step] | None = None
         _sweep(Path(tempfile.gettempdir()))
@@ -100,7 +100,7 @@ class Hand:
         asked = asyncio.ensure_future(self._questions.get())
         await asyncio.wait({asked, self._reading}, return_when=asyncio.FIRST_COMPLETED)
         if asked.done():
-            return msgspec.json.encode(Report(question=asked.result())), {}
+            return msgspec.json.encode(asked.result()), {}
         asked.cancel()
         return self._reading.result()
 
@@ -110,7 +110,10 @@ class Hand:
                 place = Path(made or folder / "made")
                 here = unpacked(task, files, folder, shares=self._shared, made=place)
                 report = await self._worker.read(
-                    here, seconds=seconds, on_stage=lambda stage: None, cores=lambda: self._cores
+                    msgspec.structs.replace(here, cores=self._cores),
+                    seconds=seconds,
+                    on_stage=lambda stage: None,
+                    share=self._share,
                 )
                 returned = {} if made or report.name else gathered(here)
                 return msgspec.json.encode(report), returned
@@ -120,6 +123,12 @@ class Hand:
             return msgspec.json.encode(refusal), {}
 
     async def _ask(self, question: Question) -> Reply:
+        return await self._asked(Report(question=question))
+
+    async def _share(self, offer: Offer) -> Reply:
+        return await self._asked(Report(offer=offer))
+
+    async def _asked(self, question: Report) -> Reply:
         self._questions.put_nowait(question)
         return await self._replies.get()
 

@@ -10,10 +10,17 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from batcher.service.tasks import Report, Task
+from batcher.service.workers import Share
 
 
 class Hand(Protocol):
-    """Reads one document at a time."""
+    """Reads one document at a time, or some pages of one that another hand has.
+
+    `cores` is how many it keeps busy where there are pages enough.
+    """
+
+    @property
+    def cores(self) -> int: ...
 
     async def warm_up(self) -> None:
         """Get ready, if that takes time. Raises OSError where it can't."""
@@ -24,12 +31,13 @@ class Hand(Protocol):
         *,
         seconds: float,
         on_stage: Callable[[str], None],
-        cores: Callable[[], int] = lambda: 1,
+        share: Share | None = None,
     ) -> Report:
         """Do the task and return its report; the files that the task names are durable by then.
 
-        `seconds` is the wall-clock time allowed from the moment the task begins, and `cores` says
-        how many cores it may keep busy on this machine. What goes wrong is a Report: TIMEOUT, or
+        `seconds` is the wall-clock time allowed from the moment the task begins, of which
+        `on_stage` is told as "InProgress". Of a long scan `share` says which pages to read, and
+        what others have read; without it all are read. What goes wrong is a Report: TIMEOUT, or
         SUBPROCESS_CRASHED for a process that died.
         """
 

@@ -34,8 +34,9 @@ from batcher.common.extras import install_command
 from batcher.common.formatting import format_duration
 from batcher.errors import ClusterLost, ClusterUnusable
 from batcher.reducto.api_types import ErrorName
-from batcher.service.tasks import Question, Reply, Report, Task
-from batcher.service.workers import Ask
+from batcher.service.shared_pages import alone
+from batcher.service.tasks import Reply, Report, Task
+from batcher.service.workers import Ask, Share
 
 PATIENCE: Final = 120.0  # seconds that the cluster may be gone
 # Seconds without a word after which a foreman is taken for stuck. Ray itself ends it after 60.
@@ -62,6 +63,7 @@ class _Call:
     order: Order
     on_stage: Callable[[str], None]
     ended: asyncio.Future[Report]
+    share: Share
     foremen: int = 0
     asking: asyncio.Task[None] | None = field(default=None)
 
@@ -129,17 +131,24 @@ class RayHands:
         await asyncio.shield(self._keeping)
 
     @property
+    def cores(self) -> int:
+        """How many cores each hand keeps busy."""
+        return max(1, int(self._wanted.cpus))
+
+    @property
     def foreman(self) -> int | None:
         """The process id of the foreman, unless it is being replaced."""
         return self._process.pid if self._process else None
 
     # --- calls ------------------------------------------------------------------------------------
 
-    def begin(self, task: Task, seconds: float, on_stage: Callable[[str], None]) -> _Call:
+    def begin(
+        self, task: Task, seconds: float, on_stage: Callable[[str], None], share: Share
+    ) -> _Call:
         """Hand a task to the foreman, or to the next one if there is none now."""
         number = next(self._numbers)
         ended: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
-        call = self._calls[number] = _Call(Order(number, task, seconds), on_stage, ended)
+        call = self._calls[number] = _Call(Order(number, task, seconds), on_stage, ended, share)
         self._send(call.order)
         return call
 
@@ -164,11 +173,13 @@ class RayHands:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.write(msgspec.json.encode(order) + b"\n")
 
-    async def _answered(self, call: _Call, question: Question) -> None:
-        if self._ask is None:
+    async def _answered(self, call: _Call, report: Report) -> None:
+        if report.offer is not None:
+            reply = await call.share(report.offer)
+        elif self._ask is None or report.question is None:
             reply = Reply(name=ErrorName.LLM_PROVIDER_ERROR, message="There is no model to ask")
         else:
-            reply = await self._ask(question)
+            reply = await self._ask(report.question)
         if call.order.call in self._calls:
             self._send(Order(call.order.call, reply=reply))
 
@@ -259,8 +270,8 @@ class RayHands:
                 return trouble
 
     def _hear(self, call: _Call, report: Report) -> None:
-        if report.question is not None:
-            call.asking = asyncio.create_task(self._answered(call, report.question))
+        if report.is_question:
+            call.asking = asyncio.create_task(self._answered(call, report))
         elif report.stage:
             call.on_stage(report.stage)
         else:
@@ -314,6 +325,11 @@ class RayHand:
         self._hands = hands
         self._call: _Call | None = None
 
+    @property
+    def cores(self) -> int:
+        """What each hand takes of its cluster."""
+        return self._hands.cores
+
     async def warm_up(self) -> None:
         """Do nothing: hands that are yielded are ready."""
 
@@ -323,10 +339,10 @@ class RayHand:
         *,
         seconds: float,
         on_stage: Callable[[str], None],
-        cores: Callable[[], int] = lambda: 1,
+        share: Share | None = None,
     ) -> Report:
-        """Do the task; see `cluster.hands`. It has the cores that a hand takes of its cluster."""
-        self._call = self._hands.begin(task, seconds, on_stage)
+        """Do the task; see `cluster.hands`."""
+        self._call = self._hands.begin(task, seconds, on_stage, share or alone(task))
         try:
             return await self._call.ended
         finally:

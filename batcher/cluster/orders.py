@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from batcher.cluster.crew import ActorHand, Crew, HandLost
 from batcher.cluster.messages import Answer, Order
 from batcher.cluster.parcels import SCRATCH, Files, delivered, packed, taken, to_send
@@ -78,14 +80,14 @@ class Orders:
             self._crew.tell()
 
     async def _read(self, call: _Call, task: Task) -> Report:
-        for lost in range(MOST_LOST):
+        """Return the report of a hand; pages that one is lost with are for whoever shares them."""
+        for lost in range(1 if task.pages else MOST_LOST):
             if lost:
                 await asyncio.sleep(PAUSE * 2 ** (lost - 1))
             try:
                 async with self._crew.lent() as call.hand:
-                    report = await self._by_hand(call, task, call.hand)
-                    self._crew.count(call.hand, report)
-                    return report
+                    self._say(Answer(call.order.call, Report(stage="InProgress")))
+                    return await self._by_hand(call, task, call.hand)
             except HandLost:
                 continue
             finally:
@@ -106,9 +108,13 @@ class Orders:
             paths = to_send(task, but_for=shared)
             files = await asyncio.to_thread(packed, paths) if paths else {}
             report, made = await hand.read(task, seconds, files, str(scratch or ""))
-            while report.question is not None:
+            elsewhere = 0
+            while report.is_question:
                 self._say(Answer(call.order.call, report))
-                report, made = await hand.answer(await call.replies.get(), seconds)
+                reply = await call.replies.get()
+                elsewhere += len(reply.pages) if reply.read is not msgspec.UNSET else 0
+                report, made = await hand.answer(reply, seconds)
+            self._crew.count(hand, report, elsewhere)
             if not report.name:
                 self._say(Answer(call.order.call, Report(stage="Completing")))
                 await asyncio.to_thread(_bring, task, made, scratch)

@@ -23,6 +23,7 @@ from batcher.service.inputs import InputReader
 from batcher.service.jobs import StoredJob
 from batcher.service.requests import asked_of
 from batcher.service.results import Results
+from batcher.service.shared_pages import SharedDocuments
 from batcher.service.tasks import Report, Task, TaskInput, Tools
 
 JOB_SECONDS: Final = 900.0  # processor time one document may take
@@ -36,7 +37,6 @@ PROGRESS: Final[Mapping[str, float | None]] = {
     "Completing": 0.9,
 }
 
-Cores = Callable[[], int]  # says how many cores the job may use now
 Performance = Callable[[], Awaitable[Report]]
 
 log = logging.getLogger(__name__)
@@ -76,20 +76,20 @@ class JobRunner:
         self._tools = tools
         self._seconds = seconds
 
-    async def run(self, live: LiveJob, hand: Hand, cores: Cores) -> Report:
-        """Run the job, and report how it went.
+    async def run(self, live: LiveJob, hand: Hand, shared: SharedDocuments) -> Report:
+        """Run the job, of whose pages other hands may read some, and report how it went.
 
         An unexpected exception is reported as this job's failure, and ends what the hand is at.
         """
         try:
-            return await self._report(live, hand, cores)
+            return await self._report(live, hand, shared)
         except Exception as bug:
             log.exception("job %s", live.job.job_id)
             await hand.close()
             message = f"The service made a mistake; see its log: {type(bug).__name__}"
             return Report(name=ErrorName.INTERNAL_INVARIANT_VIOLATION, code=500, message=message)
 
-    async def _report(self, live: LiveJob, hand: Hand, cores: Cores) -> Report:
+    async def _report(self, live: LiveJob, hand: Hand, shared: SharedDocuments) -> Report:
         job = live.job
         if self._chaos.hits("fail-transient", job.job_id):
             self._chaos.record("fail-transient", job.job_id)
@@ -101,21 +101,27 @@ class JobRunner:
         request = asked_of(job, job.request)
         try:
             async with self._inputs.opened(request, job.type) as sources:
-                return await self._perform(live, hand, self._task(job, request, sources), cores)
+                task = self._task(job, request, sources)
+                return await self._perform(live, hand, task, shared)
         except ApiError as refusal:
             return Report(name=refusal.name, code=refusal.code, message=refusal.message)
 
-    async def _perform(self, live: LiveJob, hand: Hand, task: Task, cores: Cores) -> Report:
+    async def _perform(
+        self, live: LiveJob, hand: Hand, task: Task, shared: SharedDocuments
+    ) -> Report:
         if live.cancelled:  # cancelled while its document was being downloaded
             return Report(name=ErrorName.JOB_CANCELLED)
         limit, overrun = self._patience(task.request)
-        perform = partial(
-            hand.read,
-            task,
-            seconds=limit,
-            on_stage=partial(_advance, live),
-            cores=cores,
-        )
+
+        async def perform() -> Report:
+            with shared.sharing(task, limit) as pages:
+                return await hand.read(
+                    task,
+                    seconds=limit,
+                    on_stage=partial(_advance, live),
+                    share=pages.answer,
+                )
+
         report = await perform()
         if _may_be_read_again(report) and not live.cancelled:
             report = await self._tried_again(live, perform)

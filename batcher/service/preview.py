@@ -20,7 +20,7 @@ from batcher.service.parsing import parse
 from batcher.service.parsing.kinds import kind_of
 from batcher.service.parsing.pages import DocumentProblem
 from batcher.service.parsing.scans.images import frame_of
-from batcher.service.process_limits import limit_cpu, limit_resources, silence_libraries
+from batcher.service.process_limits import ProcessorTime, limit_resources, silence_libraries
 
 CPU_SECONDS: Final = 20  # for one page
 LONGEST_SIDE: Final = 1600  # pixels of a picture
@@ -36,7 +36,7 @@ def main() -> None:
     out = silence_libraries()
     limit_resources(file_size=WRITTEN_AT_MOST)
     while line := sys.stdin.buffer.readline():
-        limit_cpu(CPU_SECONDS)
+        ProcessorTime(CPU_SECONDS)
         out.write(msgspec.json.encode(_answer(msgspec.json.decode(line, type=Question))) + b"\n")
 
 

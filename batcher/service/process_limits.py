@@ -45,13 +45,40 @@ def limit_resources(*, file_size: int = FILE_SIZE) -> None:
         _limit(what, limit)
 
 
-def limit_cpu(seconds: int) -> None:
-    """Limit the processor time of this task.
+class ProcessorTime:
+    """The processor time of one task, here and elsewhere, limited by the system from now on.
 
     The system counts from the start of the process, which has read other documents.
     """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._began = _processor_time()
+        self._elsewhere = 0.0
+        self._bound()
+
+    @property
+    def used(self) -> float:
+        """The seconds that the task has taken in this process."""
+        return _processor_time() - self._began
+
+    @property
+    def left(self) -> float:
+        """The seconds that the task may still take; 0 if there are none."""
+        return max(0.0, self._seconds - self._elsewhere - self.used)
+
+    def count(self, seconds: float) -> None:
+        """Count what other processes have done for the task; beyond its limit this one ends."""
+        self._elsewhere += seconds
+        self._bound()
+
+    def _bound(self) -> None:
+        _limit(resource.RLIMIT_CPU, int(_processor_time() + self.left) + 1)
+
+
+def _processor_time() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    _limit(resource.RLIMIT_CPU, int(usage.ru_utime + usage.ru_stime) + seconds + 1)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _limit(what: int, limit: int) -> None:

@@ -19,10 +19,13 @@ from batcher.reducto.api_types import ErrorName, JobStatus
 from batcher.service.answers import ApiError
 from batcher.service.faults import Chaos
 from batcher.service.job_runner import JobRunner, LiveJob
-from batcher.service.jobs import Done, Failure, Jobs, StoredJob
+from batcher.service.jobs import Done, Failure, JobLane, Jobs, StoredJob
+from batcher.service.shared_pages import SharedDocuments
 from batcher.service.tasks import Report
 
 LONGEST: Final = 200_000  # jobs; each costs about a kilobyte of memory here
+# The lane of pages that idle hands read: after all jobs.
+HELP: Final = max(JobLane) + 1
 # Seconds, for the header Retry-After of a full queue.
 RETRY_AFTER: Final = 30
 CANCELLING: Final = 2.0  # seconds a call of `cancel` waits for the job to end
@@ -55,10 +58,12 @@ class Queue:
         self._between = 0.0  # seconds from the start of one job to the next
         self._next_at = 0.0
         self._order = itertools.count()
-        self._waiting: asyncio.PriorityQueue[tuple[int, int, LiveJob]] = asyncio.PriorityQueue()
+        # None stands for pages of documents in progress, for which no job waits.
+        self._waiting: asyncio.PriorityQueue[tuple[int, int, LiveJob | None]]
+        self._waiting = asyncio.PriorityQueue()
         self._live: dict[str, LiveJob] = {}
-        self._width = 0
-        self._busy = 0
+        self._shared = SharedDocuments(self._call_for_help)
+        self._has_called = False
 
     def restore(self, jobs: Iterable[StoredJob]) -> None:
         """Queue jobs of an earlier process."""
@@ -114,7 +119,6 @@ class Queue:
         self._between = 1 / capacity if capacity else 0.0
         async with asyncio.TaskGroup() as group:
             async for hand in self._hands.each():
-                self._width += 1
                 group.create_task(self._serve(hand))
 
     def _enqueue(self, live: LiveJob) -> None:
@@ -136,26 +140,26 @@ class Queue:
                 await hand.warm_up()
             while True:
                 await self._turn()
-                _, _, live = await self._waiting.get()
+                live = await self._next_job(hand)
                 if not live.cancelled:
-                    await self._run_counted(live, hand)
+                    await self._run(live, hand)
         finally:
             await hand.close()
 
-    async def _run_counted(self, live: LiveJob, hand: Hand) -> None:
-        self._busy += 1
-        try:
-            await self._run(live, hand)
-        finally:
-            self._busy -= 1
+    async def _next_job(self, hand: Hand) -> LiveJob:
+        """Return the job whose turn it is; until there is one, the hand helps with others."""
+        while True:
+            _, _, live = await self._waiting.get()
+            if live is not None:
+                return live
+            self._has_called = False
+            await self._shared.help(hand)
 
-    def _share_of_cores(self) -> int:
-        """Return how many cores a running job may use: its own, and its share of the idle ones.
-
-        In total that is never more than there are hands.
-        """
-        idle = self._width - self._busy
-        return 1 + idle // max(1, self._busy)
+    def _call_for_help(self) -> None:
+        """Have an idle hand help a document in progress; one that isn't idle, after all jobs."""
+        if not self._has_called:
+            self._has_called = True
+            self._waiting.put_nowait((HELP, next(self._order), None))
 
     async def _turn(self) -> None:
         """Wait until the next job may start, if `capacity` limits it."""
@@ -169,7 +173,7 @@ class Queue:
     async def _run(self, live: LiveJob, hand: Hand) -> None:
         live.status = JobStatus.IN_PROGRESS
         live.hand = hand
-        report = await self._runner.run(live, hand, self._share_of_cores)
+        report = await self._runner.run(live, hand, self._shared)
         live.hand = None
         if live.cancelled and report.name:
             await self._record(

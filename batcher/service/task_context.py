@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from batcher.service.assembly import Assembled, join, noted, own_notes, reread
+from batcher.service.page_offers import Offers
 from batcher.service.parsing.kinds import kind_of
 from batcher.service.parsing.pages import DocumentProblem, Page, corrupt, misconfigured
 from batcher.service.parsing.selection import selected
@@ -34,7 +35,7 @@ PASSING: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """A task with its means: `module` is the parser, `ask` asks the model.
+    """A task with its means: `module` is the parser, `ask` asks the model, `offers` other hands.
 
     `ask` fails unless `task.tools.model` says that there is a model.
     """
@@ -42,6 +43,7 @@ class Desk:
     task: Task
     module: ModuleType
     ask: Ask
+    offers: Offers
 
     def whole(self, options: Mapping[str, Any]) -> Answer:
         """Return all documents of the task as one answer."""
@@ -88,6 +90,7 @@ class Desk:
     def _read(self, source: TaskInput, options: Mapping[str, Any]) -> Answer:
         if source.job:
             return reread(Path(source.path))
+        self.offers.begin(self.task.sources.index(source), options)
         try:
             answer: Answer = self.module.parse(
                 Path(source.path), extension=source.extension, options=options

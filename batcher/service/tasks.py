@@ -31,7 +31,9 @@ class Tools(msgspec.Struct, frozen=True):
 class Task(msgspec.Struct, frozen=True):
     """One job for one worker.
 
-    `seconds` limits its processor time; the service itself limits the wall-clock time.
+    `seconds` limits its processor time; the service itself limits the wall-clock time. It may keep
+    `cores` busy. With `pages`, only these of its one source are read, by OCR, and what they hold is
+    in the report; `request` has the settings then, and nothing is written.
     """
 
     job_id: str
@@ -43,6 +45,8 @@ class Task(msgspec.Struct, frozen=True):
     token: str
     seconds: int
     tools: Tools = Tools()
+    cores: int = 1
+    pages: list[int] = []
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -52,29 +56,45 @@ class Question(msgspec.Struct, frozen=True):
     schema: dict[str, Any]
 
 
+class Offer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Ranges of scanned pages that any hand may read; without them, the question what is next.
+
+    They are of the task's source with this number, and `settings` are what they are read with.
+    `processor` is the time, in seconds, that is left for the task.
+    """
+
+    processor: float = 0.0
+    source: int = 0
+    ranges: list[list[int]] = []
+    settings: dict[str, Any] = {}
+
+
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     """The model's answer, or the error's `name` and `message` if there is none.
 
-    To a report that asks for cores, `cores` is how many the worker may keep busy.
+    To an offer: the `pages` to read next, or which were `read` elsewhere, and what they hold;
+    without pages everything is read. Other hands took `processor` seconds for what came of it.
     """
 
     text: str = ""
-    cores: int = 1
     name: str = ""
     message: str = ""
+    pages: list[int] = []
+    read: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    processor: float = 0.0
 
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     """A job's stage, a question, or the job's end: `num_pages`, or an error's `name`.
 
-    A question is one for a model, or `asks_cores`: how many cores may be busy with this document.
-    `duration` is in seconds; `code` is an HTTP status. `machines` is how many were lost with the
-    task before it was given up.
+    A question is one for a model, or an `offer` of pages to other hands. `duration` is in seconds;
+    `code` is an HTTP status. `machines` is how many were lost with the task before it was given up.
+    The end of a task with pages has what was `read` of them, and the seconds of `processor` time.
     """
 
     stage: str = ""
     question: Question | None = None
-    asks_cores: bool = False
+    offer: Offer | None = None
     num_pages: int = 0
     duration: float = 0.0
     linked: bool = False
@@ -82,3 +102,10 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     code: int = 0
     message: str = ""
     machines: int = 0
+    read: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    processor: float = 0.0
+
+    @property
+    def is_question(self) -> bool:
+        """Whether the worker waits for a reply."""
+        return self.question is not None or self.offer is not None

@@ -13,6 +13,7 @@ import queue
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO, Final
@@ -21,17 +22,17 @@ import msgspec
 
 from batcher.reducto.api_types import ErrorName
 from batcher.service.handlers import perform
+from batcher.service.page_offers import Offers, read_offered
 from batcher.service.parsing.pages import DocumentProblem
-from batcher.service.parsing.scans.ocr import CORES
 from batcher.service.process_limits import (
     MEMORY,
-    limit_cpu,
+    ProcessorTime,
     limit_resources,
     silence_libraries,
 )
 from batcher.service.rendering import store
-from batcher.service.task_context import Ask, Desk, is_of_the_machine
-from batcher.service.tasks import Question, Reply, Report, Task
+from batcher.service.task_context import Desk, is_of_the_machine
+from batcher.service.tasks import Reply, Report, Task
 
 LONGEST_MESSAGE: Final = 2000  # characters
 
@@ -39,7 +40,7 @@ LONGEST_MESSAGE: Final = 2000  # characters
 def main(parser: str) -> None:
     """Serve tasks until stdin ends.
 
-    `parser` is the name of a module with `parse` and `DocumentProblem`.
+    `parser` is the name of a module with `parse`, `recognise` and `DocumentProblem`.
     """
     os.umask(0o077)  # results are readable by their owner only
     out = silence_libraries()
@@ -48,29 +49,31 @@ def main(parser: str) -> None:
     tasks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
 
-    def ask(question: Question) -> Reply:
-        return answered(Report(question=question))
-
-    def answered(report: Report) -> Reply:
-        _send(out, report)
+    def ask(question: Report) -> Reply:
+        _send(out, question)
         return msgspec.json.decode(tasks.get(), type=Reply)
 
-    CORES.set(lambda: answered(Report(asks_cores=True)).cores)
     _send(out, Report(stage="Ready"))
     while True:
         task = msgspec.json.decode(tasks.get(), type=Task)
         _send(out, _without_paths(_perform(task, module, out, ask), task))
 
 
-def _perform(task: Task, module: ModuleType, out: BinaryIO, ask: Ask) -> Report:
+def _perform(
+    task: Task, module: ModuleType, out: BinaryIO, ask: Callable[[Report], Reply]
+) -> Report:
     """Do a task and return its report.
 
     Every fault of a document is a report; the service notices a process that dies.
     """
     began = time.monotonic()
-    limit_cpu(task.seconds)
+    time_allowed = ProcessorTime(task.seconds)
     try:
-        work = perform(Desk(task, module, ask))
+        if task.pages:
+            return read_offered(task, module, time_allowed)
+        offers = Offers(task, lambda offer: ask(Report(offer=offer)), time_allowed)
+        desk = Desk(task, module, lambda question: ask(Report(question=question)), offers)
+        work = perform(desk)
         _send(out, Report(stage="Completing"))
         duration = time.monotonic() - began
         linked = store(task, work.body, duration=duration)

@@ -17,13 +17,15 @@ import msgspec
 
 from batcher.common.child_environment import scrubbed_environment
 from batcher.reducto.api_types import ErrorName
-from batcher.service.tasks import Question, Reply, Report, Task
+from batcher.service.shared_pages import alone
+from batcher.service.tasks import Offer, Question, Reply, Report, Task
 
 PARSER: Final = "batcher.service.parsing"
 # Bytes of a report; a question for a model holds the document's text.
 LONGEST_LINE: Final = 64 << 20
 
 Ask = Callable[[Question], Awaitable[Reply]]
+Share = Callable[[Offer], Awaitable[Reply]]  # says which pages of a scan are to be read next
 
 
 class _NotReady(OSError):
@@ -31,7 +33,9 @@ class _NotReady(OSError):
 
 
 class Worker:
-    """One process for one document at a time."""
+    """One process for one document at a time, which keeps one core busy."""
+
+    cores: Final = 1
 
     def __init__(self, *, parser: str = PARSER, ask: Ask | None = None) -> None:
         self._parser = parser
@@ -65,13 +69,13 @@ class Worker:
         *,
         seconds: float,
         on_stage: Callable[[str], None],
-        cores: Callable[[], int] = lambda: 1,
+        share: Share | None = None,
     ) -> Report:
         """Do the task and return its report.
 
-        `seconds` is the wall-clock time allowed, and `cores` says how many cores the task may keep
-        busy; it is asked again and again. A process that dies is reported as SUBPROCESS_CRASHED,
-        one that takes too long as TIMEOUT.
+        `seconds` is the wall-clock time allowed, and `share` says which pages to read where the
+        document is a long scan; without it, all. A process that dies is reported as
+        SUBPROCESS_CRASHED, one that takes too long as TIMEOUT.
         """
         try:
             await self.warm_up()
@@ -79,8 +83,9 @@ class Worker:
             message = f"A process that reads documents can't be started: {trouble}"
             return Report(name=ErrorName.SERVICE_UNAVAILABLE, code=503, message=message)
         try:
+            on_stage("InProgress")
             async with asyncio.timeout(seconds):
-                return await self._converse(task, on_stage, cores)
+                return await self._converse(task, on_stage, share or alone(task))
         except TimeoutError:
             await self.close()
             return Report(
@@ -108,21 +113,15 @@ class Worker:
         self.kill()
         await self._reap()
 
-    async def _converse(
-        self, task: Task, on_stage: Callable[[str], None], cores: Callable[[], int]
-    ) -> Report:
+    async def _converse(self, task: Task, on_stage: Callable[[str], None], share: Share) -> Report:
         process = self._process
         assert process is not None and process.stdin is not None and process.stdout is not None
         process.stdin.write(msgspec.json.encode(task) + b"\n")
         await process.stdin.drain()
         while line := await process.stdout.readline():
             report = msgspec.json.decode(line, type=Report)
-            if report.question is not None or report.asks_cores:
-                reply = (
-                    await self._reply(report.question)
-                    if report.question is not None
-                    else Reply(cores=cores())
-                )
+            if report.is_question:
+                reply = await self._reply(report, share)
                 process.stdin.write(msgspec.json.encode(reply) + b"\n")
                 await process.stdin.drain()
             elif report.stage:
@@ -131,15 +130,13 @@ class Worker:
                 return report
         raise EOFError
 
-    async def _reply(self, question: Question) -> Reply:
-        """Return the model's reply.
+    async def _reply(self, report: Report, share: Share) -> Reply:
+        """Return the reply of the model, or of who shares the pages.
 
         Raises EOFError if the process dies meanwhile, as when its job is cancelled.
         """
-        if self._ask is None:
-            return Reply(name=ErrorName.LLM_PROVIDER_ERROR, message="There is no model to ask")
         assert self._process is not None
-        asking = asyncio.ensure_future(self._ask(question))
+        asking = asyncio.ensure_future(self._answer(report, share))
         dying = asyncio.ensure_future(self._process.wait())
         try:
             await asyncio.wait({asking, dying}, return_when=asyncio.FIRST_COMPLETED)
@@ -149,6 +146,13 @@ class Worker:
         finally:
             asking.cancel()
             dying.cancel()
+
+    async def _answer(self, report: Report, share: Share) -> Reply:
+        if report.offer is not None:
+            return await share(report.offer)
+        if self._ask is None or report.question is None:
+            return Reply(name=ErrorName.LLM_PROVIDER_ERROR, message="There is no model to ask")
+        return await self._ask(report.question)
 
     async def _reap(self) -> int:
         process = self._process

@@ -12,6 +12,7 @@ from desk import Desk
 from lending import PARSER
 
 from batcher.cluster.hand import Hand
+from batcher.cluster.parcels import RESULT
 from batcher.service.tasks import Report
 
 
@@ -61,4 +62,15 @@ async def test_a_node_s_disk_that_refuses_is_not_the_document_s_fault(node: Path
     report = await read(hand, desk, "a letter")
     assert (report.name, report.code) == ("SERVICE_UNAVAILABLE", 503)
     assert report.message == "The disk of a node refuses: FileExistsError: File exists"
+    await hand.leave()
+
+
+async def test_a_hand_keeps_the_cores_busy_that_it_takes(node: Path, desk: Desk):
+    """Whoever reads pages there is told of them."""
+    hand = Hand(PARSER, 2, "")
+    task = desk.task("cores")
+    content = {task.sources[0].path: b"cores"}
+    _, files = await hand.read(msgspec.json.encode(task), 30.0, content, "")
+    result = msgspec.json.decode(files[RESULT])["result"]
+    assert result["chunks"][0]["content"] == "2"
     await hand.leave()

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 from desk import LONG, Desk, one_of
 from lending import Lend
 
+from batcher.service.parsing.scans.page_ranges import Read
+from batcher.service.shared_pages import SharedDocuments
 from batcher.service.tasks import Question, Reply
 
 
@@ -23,7 +26,7 @@ async def test_a_document_is_read_and_its_result_is_where_it_is_wanted(
         report = await desk.read(hand, "hello")
         assert report.name == "", report
         assert (report.num_pages, desk.content) == (1, "hello")
-        assert report.duration > 0 and desk.stages == ["Completing"]
+        assert report.duration > 0 and desk.stages == ["InProgress", "Completing"]
         await desk.read(hand, "picture")
         assert (desk.folder / "2" / "page-1.png").read_bytes() == b"\x89PNG"
     assert not list(desk.folder.rglob("*.part")) and not list(desk.folder.glob(".*"))
@@ -107,6 +110,51 @@ async def test_each_hand_reads_at_the_same_time(lend: Lend, desk: Desk):
         assert (await waiting).name == ""
         for hand in two:
             await hand.close()
+
+
+async def test_pages_of_a_scan_are_read_by_several_hands(lend: Lend, desk: Desk):
+    """Each page once, and the result is that of one hand; what the other reads is in its report."""
+    async with lend(2) as hands:
+        each = hands.each()
+        own, other = await anext(each), await anext(each)
+        gate = desk.folder / "gate"
+        task = desk.task(f"scan of 8 pages\nown await {gate}")
+        documents = SharedDocuments(lambda: None)
+        with documents.sharing(task, LONG) as pages:
+            reading = asyncio.create_task(
+                own.read(task, seconds=LONG, on_stage=lambda stage: None, share=pages.answer)
+            )
+            while not pages.has_open:  # noqa: ASYNC110 (another process offers them)
+                await asyncio.sleep(0.01)
+            await documents.help(other)
+            gate.touch()
+            assert (await reading).name == ""
+        assert desk.content == " ".join(f"page {number}" for number in range(1, 9))
+        for hand in (own, other):
+            await hand.close()
+
+
+@pytest.mark.parametrize("seen", [True, False])
+async def test_a_hand_reads_the_pages_that_are_asked_for(lend: Lend, desk: Desk, seen: bool):
+    """With the settings that its request names; it writes nothing."""
+    async with lend(shared=str(desk.folder) if seen else "") as hands, one_of(hands) as hand:
+        task = desk.task(f"scan of 8 pages\nother note {desk.folder / 'notes'}")
+        task = msgspec.structs.replace(task, pages=[4, 2], request={"document_password": "sesame"})
+        report = await hand.read(task, seconds=LONG, on_stage=lambda stage: None)
+        read = msgspec.json.decode(report.read, type=Read)
+        assert {number: page.unread for number, page in read.items()} == {
+            4: ("page 4",),
+            2: ("page 2",),
+        }
+        assert "sesame 4,2" in (desk.folder / "notes").read_text()
+        assert not Path(task.result).exists() and not Path(task.attachments).exists()
+
+
+async def test_a_hand_that_is_the_only_one_reads_a_scan_alone(lend: Lend, desk: Desk):
+    """It offers pages, and nobody takes them."""
+    async with lend() as hands, one_of(hands) as hand:
+        assert (await desk.read(hand, "scan of 8 pages")).name == ""
+        assert desk.content.startswith("page 1 page 2 ")
 
 
 def _made(folder: Path) -> Path:

@@ -11,13 +11,14 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from desk import Desk, one_of
+from desk import LONG, Desk, one_of
 from lending import PARSER, end_all, start_cluster
 
 from batcher.cluster.crew import Crew
 from batcher.cluster.messages import Wanted
-from batcher.cluster.on_ray import RayHands
+from batcher.cluster.on_ray import RayHand, RayHands
 from batcher.errors import ClusterLost, ClusterUnusable
+from batcher.service.shared_pages import SharedDocuments
 
 
 def wanted(address: str, **more: object) -> Wanted:
@@ -50,6 +51,51 @@ async def test_a_document_that_ends_every_hand_is_given_up(cluster, desk: Desk):
         assert (report.name, report.machines) == ("SUBPROCESS_CRASHED", 5)
         assert report.message.startswith("5 machines of the cluster were lost")
         assert (await desk.read(hand, "next")).name == ""
+
+
+async def test_a_lost_hand_costs_the_pages_that_it_was_at(cluster, desk: Desk):
+    """The hand that has the scan reads them itself."""
+    async with RayHands(wanted(cluster, hands=2)) as hands:
+        await until(lambda: hands.standing.hands == 2)
+        gate = desk.folder / "gate"
+        dies = f"end the hand unless {desk.folder / 'died'}"
+        notes = desk.folder / "notes"
+        task = desk.task(f"scan of 8 pages\n{dies}\nown await {gate}\nany note {notes}")
+        documents = SharedDocuments(lambda: None)
+        with documents.sharing(task, LONG) as pages:
+            reading = asyncio.create_task(
+                RayHand(hands).read(
+                    task, seconds=LONG, on_stage=lambda stage: None, share=pages.answer
+                )
+            )
+            await until(lambda: pages.has_open)
+            await documents.help(RayHand(hands))
+            gate.touch()
+            assert (await reading).name == ""
+        assert desk.content == " ".join(f"page {number}" for number in range(1, 9))
+        assert {line.split()[0] for line in notes.read_text().splitlines()} == {"own"}
+        assert hands.standing.lost_hands == 1
+
+
+async def test_the_last_hand_of_a_cluster_waits_for_no_other(cluster, desk: Desk):
+    """It takes back the pages for which there is none."""
+    async with RayHands(wanted(cluster, hands=1)) as hands:
+        await until(lambda: hands.standing.hands == 1)
+        gate = desk.folder / "gate"
+        task = desk.task(f"scan of 8 pages\nown await {gate}")
+        documents = SharedDocuments(lambda: None)
+        with documents.sharing(task, LONG) as pages:
+            reading = asyncio.create_task(
+                RayHand(hands).read(
+                    task, seconds=LONG, on_stage=lambda stage: None, share=pages.answer
+                )
+            )
+            await until(lambda: pages.has_open)
+            helping = asyncio.create_task(documents.help(RayHand(hands)))
+            gate.touch()
+            assert (await reading).name == ""
+            await helping
+        assert desk.content == " ".join(f"page {number}" for number in range(1, 9))
 
 
 async def test_a_foreman_that_is_ended_is_replaced(cluster, desk: Desk):

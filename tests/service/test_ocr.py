@@ -15,6 +15,7 @@ from batcher.service.parsing import Parsed, parse
 from batcher.service.parsing.pages import Word
 from batcher.service.parsing.scans import ocr, tesseract
 from batcher.service.parsing.scans.columns import Piece
+from batcher.service.parsing.scans.page_ranges import CORES
 
 DOCUMENTS = Path(__file__).parents[2] / "examples" / "documents"
 SCAN = DOCUMENTS / "correspondence" / "delivery-note-scan.pdf"
@@ -113,11 +114,11 @@ def test_a_page_on_which_nothing_is_found_says_so(scan: Path) -> None:
 @pytest.mark.parametrize("cores", [1, 2, 100])
 def test_pages_keep_their_places_on_any_number_of_cores(scan: Path, cores: int) -> None:
     """Whichever is done first."""
-    token = ocr.CORES.set(lambda: cores)
+    token = CORES.set(cores)
     try:
         found = read(scan)
     finally:
-        ocr.CORES.reset(token)
+        CORES.reset(token)
     pages = {
         word: block["bbox"]["page"]
         for block in found

@@ -99,20 +99,6 @@ async def test_a_greedy_document_hits_the_limits_of_its_process(
     assert answer["error"]["name"] == "DOCUMENT_TOO_LARGE"
 
 
-@pytest.mark.parametrize("others, cores", [(0, "3"), (1, "1"), (2, "1")])
-async def test_a_document_may_use_the_cores_of_idle_workers(tmp_path, session, others, cores):
-    """Its share of them: all documents together never keep more busy than there are workers."""
-    options = LocalOptions(tmp_path / "service", workers=3, parser=PARSER)
-    gate = tmp_path / "gate"
-    async with LocalService(options, key="secret") as service:
-        client = Client(session, service)
-        for _ in range(others):
-            await client.submit(await client.upload(f"wait for {gate}".encode()))
-        _, answer = await client.parsed(b"cores")
-        gate.touch()
-    assert answer["result"]["result"]["chunks"][0]["content"] == cores
-
-
 def test_a_worker_starts_without_what_only_a_service_needs():
     """It has no event loop and no socket, and is started again for each document that ends one."""
     code = (

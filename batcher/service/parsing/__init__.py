@@ -6,7 +6,7 @@ it can't read as well as a hosted model would is marked with low confidence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,11 +28,13 @@ from batcher.service.parsing.pages import (
     unsupported,
 )
 from batcher.service.parsing.pdf import searchable
-from batcher.service.parsing.pdf.document import DPI, read_pdf
+from batcher.service.parsing.pdf.document import DPI, read_pdf, recognised_in_pdf
 from batcher.service.parsing.pictures import illustrated
 from batcher.service.parsing.properties import properties_of
 from batcher.service.parsing.rtf.document import read_rtf
-from batcher.service.parsing.scans.images import read_image
+from batcher.service.parsing.scans.images import read_image, recognised_in_image
+from batcher.service.parsing.scans.ocr import NO_ENGINE, has_engine
+from batcher.service.parsing.scans.page_ranges import Read
 from batcher.service.parsing.selection import selected
 from batcher.service.parsing.sheets.pages import read_sheets
 from batcher.service.parsing.slides.deck import read_pptx
@@ -43,7 +45,7 @@ from batcher.service.parsing.text.plain import read_text
 from batcher.service.parsing.word.document import read_docx
 from batcher.service.unserved import PLACED, unserved_by_parse
 
-__all__ = ["DocumentProblem", "Parsed", "parse"]
+__all__ = ["DocumentProblem", "Parsed", "parse", "recognise"]
 
 Reader = Callable[[Path, Mapping[str, Any]], list[Page]]
 
@@ -125,6 +127,20 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
         notes=[*unserved_by_parse(options, kind), *unread_of(pages)],
         billed=[BILLED.get(kind, "page")] * len(pages),
     )
+
+
+def recognise(
+    path: Path, *, extension: str, settings: Mapping[str, Any], numbers: Sequence[int]
+) -> Read:
+    """Return what OCR reads on these pages of a document that `parse` reads elsewhere, by number.
+
+    Raises DocumentProblem if that isn't possible here.
+    """
+    if not has_engine():
+        raise unsupported(NO_ENGINE)
+    kind = kind_of(path, settings.get("force_file_extension") or extension)
+    recognised = recognised_in_image if kind == "image" else recognised_in_pdf
+    return recognised(path, settings, numbers)
 
 
 def _properties(path: Path, kind: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:

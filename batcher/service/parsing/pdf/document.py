@@ -38,11 +38,11 @@ from batcher.service.parsing.pdf.turning import (
 )
 from batcher.service.parsing.scans.ocr import (
     NO_ENGINE,
-    Recognised,
     Scan,
     has_engine,
     recognised_pages,
 )
+from batcher.service.parsing.scans.page_ranges import Read, Recognised
 from batcher.service.parsing.scans.paragraphs import blocks_of, lines_of, words_of
 from batcher.service.parsing.scans.plausibility import worth
 from batcher.service.parsing.selection import selected
@@ -141,14 +141,22 @@ def read_content(content: bytes, options: Mapping[str, Any]) -> list[Page]:
         for page in raw
     ]
     if blind:
-        scan = Scan(
-            content, settings.get("document_password"), partial(_pictures, content, settings)
-        )
+        scan = _scan(content, settings)
         pages = _recognised(pages, blind, scan, with_words=with_words)
     if any(settings.get(name) for name in PICTURED):
         pictures = _pictures(content, settings, wanted)
         pages = [replace(page, picture=pictures.get(page.original, b"")) for page in pages]
     return with_running_lines(_all_pages(pages, laid_out, result))
+
+
+def recognised_in_pdf(path: Path, settings: Mapping[str, Any], numbers: Sequence[int]) -> Read:
+    """Return what OCR reads on these pages of the PDF at `path`, by number."""
+    return recognised_pages(_scan(mended(path.read_bytes()), settings), numbers)
+
+
+def _scan(content: bytes, settings: Mapping[str, Any]) -> Scan:
+    password = settings.get("document_password")
+    return Scan(content, password, partial(_pictures, content, settings))
 
 
 def _laid_out(content: bytes, settings: Mapping[str, Any]) -> tuple[Any, list[Any]]:

@@ -5,8 +5,9 @@ What the pixels of a frame mean is known to `frames`; its text is found by OCR.
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,11 +23,13 @@ from batcher.service.parsing.scans.frames import (
     picture_for_ocr,
     picture_of,
 )
-from batcher.service.parsing.scans.ocr import NO_ENGINE, Recognised, has_engine, recognised
+from batcher.service.parsing.scans.ocr import NO_ENGINE, NoPicture, has_engine, recognised
+from batcher.service.parsing.scans.page_ranges import Read, Recognised
 from batcher.service.parsing.scans.paragraphs import blocks_of, lines_of, words_of
 from batcher.service.parsing.selection import selected
 
 FRAMES: Final = 500
+BROKEN_FRAME: Final = "not read: the frame is broken"
 PAGED: Final = frozenset({"TIFF", "DCX"})  # formats whose frames are pages
 
 
@@ -65,31 +68,52 @@ def frame_of(path: Path, number: int) -> tuple[Any, int]:
         return frame_at(image, number), count
 
 
-def _read(image: Any, wanted: list[int]) -> dict[int, Recognised]:
+def recognised_in_image(path: Path, settings: Mapping[str, Any], numbers: Sequence[int]) -> Read:
+    """Return what OCR reads on these frames, by number; raises as `read_image` does.
+
+    Of a broken one it returns the reason, even if it is the only one. No setting matters.
+    """
+    with _opened(path) as image:
+        return recognised(_drawn_from(image), numbers)
+
+
+def _read(image: Any, wanted: Sequence[int]) -> Read:
     """Return what is on each of the wanted frames, or why it can't be read.
 
     Raises the error of the last frame if none can be decoded.
     """
-    read: dict[int, Recognised] = {}
-
-    def pictures() -> Iterator[tuple[int, bytes]]:
-        for number in wanted:
-            try:
-                picture = picture_for_ocr(image, number)
-            except BROKEN as error:
-                read[number] = Recognised(unread=(f"not read: the frame is broken: {error}",))
-                if len(read) == len(wanted):
-                    raise
-            else:
-                read[number] = Recognised(unread=(NO_ENGINE,))
-                yield number, picture
-
-    if has_engine():
-        read.update(recognised(pictures()))
-    else:
-        for _ in pictures():
-            pass
+    draw = _drawn_from(image)
+    read = recognised(draw, wanted) if has_engine() else {n: _undrawn(draw, n) for n in wanted}
+    if all(_is_broken(read[number]) for number in wanted):
+        picture_for_ocr(image, wanted[-1])
     return read
+
+
+def _drawn_from(image: Any) -> Callable[[int], bytes]:
+    """Return what draws a frame for OCR, in any thread, and raises NoPicture if it is broken."""
+    lock = threading.Lock()  # an image has one place in its file
+
+    def draw(number: int) -> bytes:
+        try:
+            with lock:
+                return picture_for_ocr(image, number)
+        except BROKEN as error:
+            raise NoPicture(f"{BROKEN_FRAME}: {error}") from error
+
+    return draw
+
+
+def _undrawn(draw: Callable[[int], bytes], number: int) -> Recognised:
+    """Return why a frame isn't read where there is no OCR."""
+    try:
+        draw(number)
+    except NoPicture as reason:
+        return Recognised(unread=(str(reason),))
+    return Recognised(unread=(NO_ENGINE,))
+
+
+def _is_broken(seen: Recognised) -> bool:
+    return any(reason.startswith(BROKEN_FRAME) for reason in seen.unread)
 
 
 def _figure(number: int, unread: tuple[str, ...] = ()) -> Page:

@@ -1,4 +1,4 @@
-"""Recognise the text of pages that are pictures, several pages at once where cores are free.
+"""Recognise the text of pages that are pictures, range by range; see `page_ranges`.
 
 Tesseract is used, through liteparse, if its data is installed; otherwise RapidOCR (the extra `ocr`)
 if that is. Without either such pages stay unread, and the reader marks them so. Nothing is ever
@@ -10,8 +10,6 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -19,6 +17,12 @@ from typing import Any, Final
 from batcher.common.extras import install_command
 from batcher.service.parsing.pages import Box, Word
 from batcher.service.parsing.scans.columns import Piece
+from batcher.service.parsing.scans.page_ranges import (
+    Read,
+    ReadRange,
+    Recognised,
+    read_in_ranges,
+)
 from batcher.service.parsing.scans.tesseract import (
     Tesseract,
     find_tesseract,
@@ -36,26 +40,14 @@ DOUBTED: Final = (
 # share of a page's words on, some will be missing.
 DOUBT: Final = 0.5
 MANY: Final = 0.02
-# Pages at once, whatever the cores: each takes a hundred megabytes of the worker's memory, or three
-# with RapidOCR.
+# Threads, whatever the cores: the page of each takes a hundred megabytes of the worker's memory, or
+# three with RapidOCR.
 TESSERACTS: Final = 8
 ENGINES: Final = 2
-RUN: Final = 3  # pages of a PDF that are read in one go, since it is opened again each time
 RAPID_PIXELS: Final = 12_000_000  # of a picture for RapidOCR, which keeps several copies of it
 RAPID_LANGUAGES: Final = frozenset({"eng", "chi_sim"})  # what its own models read
 BLANK: Final = 48  # of 255 levels of grey: a page that varies by less has nothing on it
 COARSE: Final = 4  # pixels a side that are taken together, so that a speck isn't seen
-
-# How many pages may be read at once: asked before each run, so that the answer may change.
-CORES: ContextVar[Callable[[], int]] = ContextVar("CORES", default=lambda: 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Recognised:
-    """What OCR read on a page, and a sentence for each thing that it could not read."""
-
-    pieces: tuple[Piece, ...] = ()
-    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +57,6 @@ class Scan:
     content: bytes
     password: str | None
     draw: Callable[[Sequence[int]], Mapping[int, bytes]]
-
-
-Read = dict[int, Recognised]
 
 
 def has_rapidocr() -> bool:
@@ -85,60 +74,60 @@ def has_engine() -> bool:
     return find_tesseract() is not None or has_rapidocr()
 
 
-def recognised(pictures: Iterable[tuple[int, bytes]]) -> Read:
-    """Return what is on each of the pictures (PNG), by its number.
+class NoPicture(Exception):
+    """A page can't be drawn; the message is a sentence for `Page.unread`."""
 
-    No more pictures are taken than are read at once. Without an engine none is read.
+
+def recognised(picture_of: Callable[[int], bytes], numbers: Sequence[int]) -> Read:
+    """Return what is on the pictures (PNG) of these numbers; nothing without an engine.
+
+    `picture_of` raises NoPicture where there is none; several threads may call it.
     """
     tesseract = find_tesseract()
-    if tesseract is not None:
-        return _all(
-            (partial(_looked_at, tesseract.on_picture, n, p) for n, p in pictures),
-            most=TESSERACTS,
-            unknown=tesseract.unknown,
-        )
-    if not has_rapidocr():
+    if tesseract is None and not has_rapidocr():
         return {}
-    return _all(
-        (partial(_looked_at, _rapid_pieces, n, p) for n, p in pictures),
-        most=ENGINES,
-        unknown=tuple(name for name in wanted_languages() if name not in RAPID_LANGUAGES),
-    )
+    pieces_of = _rapid_pieces if tesseract is None else tesseract.on_picture
+
+    def read(run: Sequence[int]) -> Read:
+        return {number: _looked_at(pieces_of, partial(picture_of, number)) for number in run}
+
+    return _noted(tesseract, numbers, read)
 
 
 def recognised_pages(scan: Scan, numbers: Sequence[int]) -> Read:
     """Return what is on each of these pages, by number; nothing without an engine."""
-    runs = [numbers[first : first + RUN] for first in range(0, len(numbers), RUN)]
     tesseract = find_tesseract()
+    if tesseract is not None:
+        return _noted(tesseract, numbers, partial(_read_run, tesseract, scan))
+    if not has_rapidocr():
+        return {}
+
+    def read(run: Sequence[int]) -> Read:
+        pictures = scan.draw(run)
+        return {
+            number: _looked_at(_rapid_pieces, partial(pictures.__getitem__, number))
+            for number in pictures
+        }
+
+    return _noted(None, numbers, read)
+
+
+def _noted(tesseract: Tesseract | None, numbers: Sequence[int], read: ReadRange) -> Read:
+    """Read the pages, and note on each with text which languages OCR could not read there."""
     if tesseract is None:
-        return recognised(picture for run in runs for picture in scan.draw(run).items())
-    return _all(
-        (partial(_read_run, tesseract, scan, run) for run in runs),
-        most=TESSERACTS,
-        unknown=tesseract.unknown,
-    )
-
-
-def _all(tasks: Iterable[Callable[[], Read]], *, most: int, unknown: Sequence[str]) -> Read:
-    """Do the tasks, as many at once as there are cores for, and return all that they read."""
-    cores = CORES.get()
-    running: set[Future[Read]] = set()
-    read: Read = {}
-    with ThreadPoolExecutor(most) as pool:
-        for task in tasks:
-            running.add(pool.submit(task))
-            while len(running) >= min(most, max(1, cores())):
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    read |= future.result()
-        for future in running:
-            read |= future.result()
+        unknown = tuple(name for name in wanted_languages() if name not in RAPID_LANGUAGES)
+    else:
+        unknown = tesseract.unknown
     notes = tuple(f"read without the language {name!r}: OCR has no data for it" for name in unknown)
-    return {number: _noted(page, notes) for number, page in read.items()}
 
+    def read_and_note(run: Sequence[int]) -> Read:
+        return {
+            number: replace(page, unread=(*page.unread, *notes)) if page.pieces else page
+            for number, page in read(run).items()
+        }
 
-def _noted(page: Recognised, notes: tuple[str, ...]) -> Recognised:
-    return replace(page, unread=(*page.unread, *notes)) if notes and page.pieces else page
+    most = ENGINES if tesseract is None else TESSERACTS
+    return read_in_ranges(numbers, read_and_note if notes else read, most=most)
 
 
 def _read_run(tesseract: Tesseract, scan: Scan, run: Sequence[int]) -> Read:
@@ -155,13 +144,16 @@ def _read_run(tesseract: Tesseract, scan: Scan, run: Sequence[int]) -> Read:
 
 
 def _looked_at(
-    read: Callable[[bytes], tuple[Piece, ...]], number: int, picture: bytes
-) -> dict[int, Recognised]:
+    pieces_of: Callable[[bytes], tuple[Piece, ...]], draw: Callable[[], bytes]
+) -> Recognised:
     try:
-        pieces = read(picture)
+        picture = draw()
+        pieces = pieces_of(picture)
+    except NoPicture as reason:
+        return Recognised(unread=(str(reason),))
     except (OSError, RuntimeError, ValueError) as trouble:
-        return {number: _failed(trouble)}
-    return {number: _seen(pieces, not pieces and _is_blank(picture))}
+        return _failed(trouble)
+    return _seen(pieces, not pieces and _is_blank(picture))
 
 
 def _seen(pieces: tuple[Piece, ...], is_blank: bool) -> Recognised:

@@ -206,15 +206,29 @@ def test_a_picture_that_is_cut_is_refused(tmp_path: Path, extension: str, share:
     assert fault(path) == "DOCUMENT_CORRUPT"
 
 
-@pytest.mark.parametrize("size", [(20_000, 10), (9000, 9000)])
+@pytest.mark.parametrize("size", [(20_000, 10), (9000, 9000), (14_000, 14_000)])
 def test_a_vast_image_is_refused_by_what_it_says_of_itself(
     tmp_path: Path, size: tuple[int, int]
 ) -> None:
-    """Before a byte of it is unpacked."""
+    """Before a byte of it is unpacked, also where Pillow refuses it before we do."""
     path = tmp_path / "bomb.png"
     head = b"IHDR" + struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT" + bytes(4))
+    assert fault(path) == "IMAGE_TOO_LARGE"
+
+
+@pytest.mark.parametrize("side", [8000, 14_000])
+def test_a_vast_page_among_others_is_refused(tmp_path: Path, side: int) -> None:
+    """It is met only when its turn comes, by us or by Pillow."""
+    small = tmp_path / "a.pcx"
+    Image.new("L", (64, 48), 255).save(small)
+    first = small.read_bytes()
+    vast = bytearray(first)
+    vast[8:12] = struct.pack("<HH", side - 1, side - 1)
+    path = tmp_path / "fax.dcx"
+    places = struct.pack("<III", 16, 16 + len(first), 0)
+    path.write_bytes(struct.pack("<I", 0x3ADE68B1) + places + first + vast)
     assert fault(path) == "IMAGE_TOO_LARGE"
 
 

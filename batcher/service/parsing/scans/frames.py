@@ -40,11 +40,13 @@ BROKEN: Final = (
 def check_size(size: tuple[int, int]) -> None:
     """Raise DocumentProblem IMAGE_TOO_LARGE if a picture of this width and height isn't read."""
     if size[0] * size[1] > PIXELS or max(size) > SIDE:
-        message = (
-            f"{size[0]} x {size[1]} pixels; at most {PIXELS // 1_000_000} million and "
-            f"{SIDE} a side are read"
-        )
-        raise DocumentProblem(ErrorName.IMAGE_TOO_LARGE, message, 413)
+        raise too_large(f"{size[0]} x {size[1]} pixels")
+
+
+def too_large(found: str) -> DocumentProblem:
+    """Return the error for a picture that has too many pixels, of which `found` says how many."""
+    message = f"{found}; at most {PIXELS // 1_000_000} million and {SIDE} a side are read"
+    return DocumentProblem(ErrorName.IMAGE_TOO_LARGE, message, 413)
 
 
 def picture_of(image: Any, number: int) -> bytes:

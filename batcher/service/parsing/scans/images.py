@@ -22,6 +22,7 @@ from batcher.service.parsing.scans.frames import (
     frame_at,
     picture_for_ocr,
     picture_of,
+    too_large,
 )
 from batcher.service.parsing.scans.ocr import NO_ENGINE, NoPicture, has_engine, recognised
 from batcher.service.parsing.scans.page_ranges import Read, Recognised
@@ -151,6 +152,8 @@ def _opened(path: Path) -> Iterator[Any]:
             with Image.open(path) as image:
                 check_size(image.size)
                 yield image
+    except Image.DecompressionBombError as bomb:  # Pillow's own limit, four times ours
+        raise too_large(str(bomb).partition(" exceeds")[0]) from bomb
     except BROKEN as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from batcher.service.parsing.scans.page_ranges import CORES, SHARE, Given, Read, Take
+from batcher.service.parsing.scans.page_ranges import CORES, SHARE, Given, Read, Take, alone
 from batcher.service.process_limits import ProcessorTime
 from batcher.service.tasks import Offer, Reply, Report, Task
 
@@ -65,6 +65,7 @@ def read_offered(task: Task, module: ModuleType, time: ProcessorTime) -> Report:
     """
     (source,) = task.sources
     CORES.set(task.cores)
+    SHARE.set(alone)
     read: Read = module.recognise(
         Path(source.path),
         extension=source.extension,

@@ -121,7 +121,9 @@ def recognise(
     for line in text.splitlines():
         if line.startswith(("end the hand unless ", "stop the hand unless ")):
             _lose_the_hand(line)
-    return _read_range(text, numbers, "other", settings)
+    return read_in_ranges(
+        numbers, lambda pages: _read_range(text, pages, "other", settings), most=CORES.get()
+    )
 
 
 def _whole_scan(text: str) -> str:
@@ -146,6 +148,9 @@ def _read_range(text: str, pages: Sequence[int], whose: str, settings: Mapping[s
         if word == "await":
             _wait_for(Path(rest))
         if word == "die" and int(rest) in pages:
+            os._exit(9)
+        if word == "die-once" and not Path(rest).exists():
+            Path(rest).touch()
             os._exit(9)
         if word == "fail":
             raise DocumentProblem(ErrorName.DOCUMENT_UNSUPPORTED, "no OCR on this machine", 415)

@@ -20,6 +20,7 @@ from service_client import PARSER, Client
 from batcher.service.local import LocalOptions, LocalService
 from batcher.service.shared_pages import SharedDocuments
 from batcher.service.tasks import Offer, Reply, Report, Task, TaskInput
+from batcher.service.workers import Worker
 
 
 @dataclass(frozen=True)
@@ -111,10 +112,8 @@ async def test_one_worker_reads_a_long_scan_alone(tmp_path: Path, session, scan:
 async def test_a_worker_that_dies_costs_its_pages_again(two: Client, scan: Scan, tmp_path: Path):
     """The document's own hand reads them, and no others."""
     gate = tmp_path / "gate"
-    source = await two.upload(
-        scan.content(*(f"other die {n}" for n in (4, 5, 6)), f"own await {gate}")
-    )
-    job = await two.submit(source)
+    lines = [f"other die-once {tmp_path / 'dead'}", f"own await {gate}"]
+    job = await two.submit(await two.upload(scan.content(*lines)))
     await scan.has("other", 2)
     gate.touch()
     assert text_of(await two.end_of(job)) == scan.text
@@ -122,14 +121,14 @@ async def test_a_worker_that_dies_costs_its_pages_again(two: Client, scan: Scan,
     assert scan.times_read() == Counter(range(1, 13)) + Counter(lost)
 
 
-@pytest.mark.parametrize("words", ["fail", "die 4"])
+@pytest.mark.parametrize("words", ["fail", "die"])
 async def test_hands_that_can_t_read_a_scan_are_left_alone(
     two: Client, scan: Scan, tmp_path: Path, words: str
 ):
     """After three of them the document's own hand reads the rest."""
     gate = tmp_path / "gate"
     scan = Scan(tmp_path, 60)
-    lines = [f"other {words}"] if words == "fail" else [f"other die {n}" for n in range(1, 61)]
+    lines = ["other fail"] if words == "fail" else [f"other die {n}" for n in range(1, 61)]
     source = await two.upload(scan.content(*lines, f"own await {gate}"))
     job = await two.submit(source)
     await scan.has("other", 3)
@@ -189,6 +188,38 @@ async def test_helpers_are_told_the_password(two: Client, scan: Scan, tmp_path: 
     gate.touch()
     assert text_of(await two.end_of(job)) == scan.text
     assert {note.password for note in scan.notes if note.whose == "other"} == {"sesame"}
+
+
+async def test_pages_that_were_offered_are_not_offered_again(tmp_path: Path):
+    """Though the same process has offered pages of its own before."""
+    document = tmp_path / "a.txt"
+    document.write_text("scan of 8 pages")
+    task = msgspec.structs.replace(
+        a_task(),
+        sources=[TaskInput(str(document))],
+        result=str(tmp_path / "a.json"),
+        attachments=str(tmp_path / "a"),
+        cores=2,
+    )
+
+    async def refuse(offer: Offer) -> Reply:
+        raise AssertionError("pages were offered")
+
+    worker = Worker(parser=PARSER)
+    await worker.read(task, seconds=30, on_stage=lambda stage: None)
+    pages = msgspec.structs.replace(task, pages=[1, 2, 3, 4, 5])
+    report = await worker.read(pages, seconds=30, on_stage=lambda stage: None, share=refuse)
+    assert report.num_pages == 5
+    await worker.close()
+
+
+@pytest.mark.parametrize("pages, longest", [(2, 1), (5, 1), (8, 2), (12, 3), (500, 3)])
+async def test_short_scans_are_shared_too(tmp_path: Path, session, pages: int, longest: int):
+    """By single pages if they have but few."""
+    scan = Scan(tmp_path, pages)
+    async with serving(tmp_path, session, 1) as client:
+        await client.parsed(scan.content())
+    assert max(len(note.pages) for note in scan.notes) == longest
 
 
 class FakeHand:

@@ -14,9 +14,10 @@ from typing import Final
 
 from batcher.service.parsing.scans.columns import Piece
 
-LONGEST: Final = (
-    3  # pages of a range; a PDF is opened again for each, which takes as long as .1 page
-)
+# Pages of a range. A PDF is opened again for each, which takes as long as a tenth of a page; who
+# waits for a hand waits for the end of one.
+LONGEST: Final = 3
+FEWEST: Final = 4  # ranges of a scan that other hands may read, if it has so many pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,13 @@ CORES: ContextVar[int] = ContextVar("CORES", default=1)  # how many may be kept 
 
 def read_in_ranges(numbers: Sequence[int], read: ReadRange, *, most: int) -> Read:
     """Return what is on these pages, of which `read` reads a range, in up to `most` threads."""
-    ranges = [list(numbers[at : at + LONGEST]) for at in range(0, len(numbers), LONGEST)]
-    take = SHARE.get()(ranges) if len(ranges) > 1 else alone(ranges)
-    threads = min(most, CORES.get(), len(ranges))
+    share = SHARE.get()
+    cores = min(most, CORES.get())
+    fewest = cores if share is alone else FEWEST
+    length = min(LONGEST, max(1, len(numbers) // fewest))
+    ranges = [list(numbers[at : at + length]) for at in range(0, len(numbers), length)]
+    take = share(ranges) if len(ranges) > 1 else alone(ranges)
+    threads = min(cores, len(ranges))
     if threads <= 1:
         return _all_taken(take, read)
     found: Read = {}

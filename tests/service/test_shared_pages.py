@@ -15,10 +15,13 @@ from pathlib import Path
 import aiohttp
 import msgspec
 import pytest
+from scans import as_pdf, blank, with_word, write
 from service_client import PARSER, Client
 
 from batcher.service.local import LocalOptions, LocalService
-from batcher.service.shared_pages import SharedDocuments
+from batcher.service.parsing import parse
+from batcher.service.parsing.scans.tesseract import find_tesseract
+from batcher.service.shared_pages import Loan, SharedDocuments, SharedPages
 from batcher.service.tasks import Offer, Reply, Report, Task, TaskInput
 from batcher.service.workers import Worker
 
@@ -329,3 +332,52 @@ def test_what_others_do_counts_against_the_processor_time():
     )
     ended = subprocess.run([sys.executable, "-c", code], check=False)
     assert ended.returncode == -signal.SIGXCPU
+
+
+def pages_of(tmp_path: Path, kind: str) -> Path:
+    """Five pages that are pictures, one of them blank and one without words, as PDF or TIFF."""
+    pages = [blank((800, 400)) for _ in range(5)]
+    for page, word in zip(pages, ("ORCHARD", "PEBBLE", "LANTERN"), strict=False):
+        write(page, (60, 60), with_word(word))
+    pages[4].paste(0, (100, 100, 700, 300))
+    path = tmp_path / f"scan.{kind}"
+    if kind == "pdf":
+        path.write_bytes(as_pdf(pages))
+    else:
+        pages[0].save(path, save_all=True, append_images=pages[1:])
+    return path
+
+
+@pytest.mark.skipif(find_tesseract() is None, reason="Tesseract is not installed")
+@pytest.mark.parametrize("kind", ["pdf", "tiff"])
+async def test_a_scan_that_two_workers_read_is_as_one_reads_it(
+    tmp_path: Path, session, kind: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Blocks, boxes, page numbers, and the notes on pages that could not be read."""
+    path = pages_of(tmp_path, kind)
+    lent = asyncio.Event()
+    helpers: list[list[int]] = []
+    answer, read = SharedPages.answer, SharedPages.read
+
+    async def answer_once_lent(self: SharedPages, offer: Offer) -> Reply:
+        if not offer.ranges:
+            await lent.wait()
+        return await answer(self, offer)
+
+    async def read_and_count(self: SharedPages, loan: Loan) -> None:
+        helpers.append(loan.pages)
+        lent.set()
+        await read(self, loan)
+
+    monkeypatch.setattr(SharedPages, "answer", answer_once_lent)
+    monkeypatch.setattr(SharedPages, "read", read_and_count)
+    options = LocalOptions(tmp_path / "service", workers=2)
+    async with LocalService(options, key="secret") as service:
+        client = Client(session, service)
+        source = await client.upload(path.read_bytes(), path.name)
+        ended = await client.end_of(await client.submit(source, settings={"return_ocr_data": True}))
+    assert helpers
+    alone = parse(path, extension=kind, options={"settings": {"return_ocr_data": True}})
+    assert ended["result"]["result"] == msgspec.to_builtins(alone.result)
+    assert ended["result"]["usage"]["not_served"] == alone.notes
+    assert any("OCR found no text" in note for note in alone.notes)

@@ -84,8 +84,8 @@ def write_claim(output: Path, claim: Claim, access: str = "owner") -> None:
         replace_file(path, msgspec.json.encode(claim) + b"\n", access)
     except OSError as error:
         raise OutputError(
-            f"{path}: {error.strerror}; make the output writable and run again: nothing was "
-            "submitted"
+            f"{path}: {error.strerror}; make the output writable and run again: "
+            "nothing was submitted"
         ) from error
 
 

@@ -211,9 +211,7 @@ _TWIN: Final = """
     SELECT service, :job_id, document, nonce, :status, :credits, :at
     FROM attempts WHERE nonce = :nonce"""
 # these have columns of their own
-_TOLD_ELSEWHERE: Final = frozenset(
-    {"document", "at", "state", "service", "key_print", "uploaded_at"}
-)
+_TOLD_ELSEWHERE: Final = frozenset({"document", "service", "key_print", "uploaded_at"})
 _LOG: Final = "INSERT INTO events (at, document, event, state, detail) VALUES (?, ?, ?, ?, ?)"
 
 

@@ -44,7 +44,8 @@ def test_somebody_is_asked_only_above_the_sum(
 
 
 def test_what_would_be_paid_again_adds_up() -> None:
-    """Documents and credits."""
+    """Documents and credits, beginning with none."""
+    assert Repayment() == Repayment(0, 0.0)
     assert Repayment(1, 2.0).plus([0.5, 1.5]) == Repayment(3, 4.0)
 
 

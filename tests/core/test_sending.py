@@ -5,13 +5,6 @@ from dataclasses import replace
 import pytest
 
 from batcher.core.sending import (
-    AHEAD,
-    BACKLOG,
-    LAPSES_AT_MOST,
-    TOO_LARGE_AT_MOST,
-    UPLOAD_TRIES,
-    WIDTH,
-    WORTH_A_QUERY,
     AfterBills,
     Freely,
     Hands,
@@ -59,15 +52,15 @@ def test_what_fits_doubles_the_hands_until_no_limit_is_near() -> None:
     assert mode == after_fit(OneAtATime()) == Freely(2)
     for _ in range(9):
         mode = after_fit(mode)
-    assert mode == Freely(WIDTH)
+    assert mode == Freely(48)
 
 
 @pytest.mark.parametrize(
     ("facts", "closed"),
     [
         (IDLE, False),
-        (replace(IDLE, backlog=BACKLOG), False),
-        (replace(IDLE, backlog=BACKLOG + 1), True),
+        (replace(IDLE, backlog=256), False),
+        (replace(IDLE, backlog=257), True),
         (replace(IDLE, in_hand=9), False),
         (replace(IDLE, mode=OneAtATime()), False),
         (replace(IDLE, mode=OneAtATime(), in_flight=9), False),
@@ -88,13 +81,14 @@ def test_nothing_is_sent_while(facts: Hands, closed: bool) -> None:
 @pytest.mark.parametrize(
     ("facts", "places", "on_trial", "number"),
     [
-        (IDLE, 1000, False, WIDTH),
+        (IDLE, 1000, False, 48),
         (IDLE, 7, False, 7),
         (IDLE, 0, False, 0),
         (replace(IDLE, parked=40), 1000, False, 8),
-        (replace(IDLE, in_hand=WIDTH - WORTH_A_QUERY), 1000, False, WORTH_A_QUERY),
-        (replace(IDLE, in_hand=WIDTH - WORTH_A_QUERY + 1), 1000, False, 0),
-        (replace(IDLE, in_hand=WIDTH - 5), 3, False, 3),
+        (replace(IDLE, parked=48), 1000, False, 0),
+        (replace(IDLE, in_hand=36), 1000, False, 12),
+        (replace(IDLE, in_hand=37), 1000, False, 0),
+        (replace(IDLE, in_hand=43), 3, False, 3),
         (replace(IDLE, mode=OneAtATime()), 1000, False, 1),
         (replace(IDLE, mode=AfterBills(5)), 1000, False, 1),
         (replace(IDLE, in_hand=1), 5, True, 0),
@@ -123,13 +117,16 @@ def test_a_cap_on_the_number_is_kept_and_the_ledger_has_the_last_word() -> None:
 @pytest.mark.parametrize(
     ("facts", "taken", "number"),
     [
-        (IDLE, 0, WIDTH),
-        (IDLE, WIDTH - WORTH_A_QUERY, WORTH_A_QUERY),
-        (IDLE, WIDTH - WORTH_A_QUERY + 1, 0),
-        (replace(IDLE, lying=AHEAD - 20), 0, 20),
-        (replace(IDLE, lying=AHEAD), 0, 0),
+        (IDLE, 0, 48),
+        (IDLE, 36, 12),
+        (IDLE, 37, 0),
+        (replace(IDLE, lying=28), 0, 20),
+        (replace(IDLE, parked=10), 0, 38),
+        (replace(IDLE, in_hand=10), 0, 38),
+        (replace(IDLE, in_hand=10, only_uploaded=8, lying=20), 0, 20),
+        (replace(IDLE, lying=48), 0, 0),
         (replace(IDLE, mode=OneAtATime()), 0, 0),
-        (replace(IDLE, backlog=BACKLOG + 1), 0, 0),
+        (replace(IDLE, backlog=257), 0, 0),
     ],
 )
 def test_uploads_run_ahead_of_the_places(facts: Hands, taken: int, number: int) -> None:
@@ -161,7 +158,7 @@ def test_what_does_not_fit(may_fit: bool, probe: int | None, outcome: Unaffordab
 
 @pytest.mark.parametrize(
     ("cost", "passed_over", "reached"),
-    [(2.0, 1, False), (1.0, 1, True), (2.0, TOO_LARGE_AT_MOST, True)],
+    [(2.0, 99, False), (1.0, 1, True), (2.0, 100, True)],
 )
 def test_a_limit_is_reached_where_nothing_smaller_is_worth_a_look(
     cost: float, passed_over: int, reached: bool
@@ -186,9 +183,9 @@ def refused(kind: type[Refused], status: int, name: str = "") -> Refused:
         (refused(Refused, 422), InputKind.JOB, 0, Refusal.AS_POLICY_SAYS),
         (refused(NotFound, 404), InputKind.ADDRESS, 0, Refusal.REJECT_DOCUMENT),
         (refused(Refused, 422), InputKind.ADDRESS, 0, Refusal.AS_POLICY_SAYS),
-        (refused(NotFound, 404), InputKind.UPLOAD, LAPSES_AT_MOST - 1, Refusal.AS_POLICY_SAYS),
-        (refused(NotFound, 404), InputKind.UPLOAD, LAPSES_AT_MOST, Refusal.REJECT_CONFIGURATION),
-        (refused(Refused, 422), InputKind.UPLOAD, LAPSES_AT_MOST, Refusal.AS_POLICY_SAYS),
+        (refused(NotFound, 404), InputKind.UPLOAD, 4, Refusal.AS_POLICY_SAYS),
+        (refused(NotFound, 404), InputKind.UPLOAD, 5, Refusal.REJECT_CONFIGURATION),
+        (refused(Refused, 422), InputKind.UPLOAD, 5, Refusal.AS_POLICY_SAYS),
     ],
 )
 def test_what_a_refusal_leads_to(
@@ -213,8 +210,8 @@ def test_only_an_upload_lapses() -> None:
         (refused(Refused, 415), 0, True),
         (refused(Busy, 503), 99, False),
         (Unreachable("POST /upload", "down"), 99, False),
-        (ServiceError("POST /upload", "odd"), UPLOAD_TRIES - 2, False),
-        (ServiceError("POST /upload", "odd"), UPLOAD_TRIES - 1, True),
+        (ServiceError("POST /upload", "odd"), 6, False),
+        (ServiceError("POST /upload", "odd"), 7, True),
     ],
 )
 def test_an_upload_is_given_up_where_the_fault_may_be_the_document_s(

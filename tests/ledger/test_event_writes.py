@@ -342,6 +342,12 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
         (s, e.Retried(1), {"state": "queued", **AFRESH}, NOTHING)
         for s in ("failed", "expired", "saved", "cancelled")
     ),
+    (
+        "failed",
+        e.TakenUp(1, 3),
+        {"state": "queued", **NO_UPLOAD, **NO_REASON, "tries": 0, "due_at": 0.0},
+        NOTHING,
+    ),
     *(
         (s, e.Follows(1), {"state": "following", **AFRESH}, NOTHING)
         for s in ("blocked", "failed", "saved")
@@ -730,6 +736,14 @@ def test_what_has_ended_is_no_longer_to_be_cancelled(
     event_writes.apply(db, e.Recalled(1), AT)
     event_writes.apply(db, event, AT)
     assert db.execute("SELECT max(cancel_requested) FROM attempts").fetchone() == (0,)
+
+
+def test_what_is_taken_up_is_paid_for_once_more_at_most(db: sqlite3.Connection) -> None:
+    """By itself, and waits for nobody whose verdict it shared."""
+    _documents(db, "failed", paid=3, payer=3)
+    event_writes.apply(db, e.TakenUp(1, 3), AT)
+    taken = _rows(db)["document", 1, 0]
+    assert (taken["paid"], taken["payer"]) == (2, None)
 
 
 def test_what_is_paid_never_falls_below_nothing(db: sqlite3.Connection) -> None:

@@ -280,3 +280,28 @@ async def test_room_is_kept_for_later_steps_as_long_as_the_first_one_may_be_foll
     await ledger.record(ending)
     assert await later_credits(ledger) == (2.0 if is_kept else 0.0)
     ledger.close()
+
+
+async def test_later_steps_do_not_wait_for_one_another_s_room(tmp_path: Path) -> None:
+    """Near a limit each is sent in the room that was kept for it, and others aren't begun."""
+    ledger = open_ledger(tmp_path / "chains.db", batch="b", clock=lambda: NOW)
+    for name in "ab":
+        first = Version(name, "/in", "parse", "s", f"hash {name}", 10, 1, 1, f"{name}.json")
+        later = replace(first, job="extract", step="t", output=f"{name}.x", upstream="parse")
+        await ledger.admit([first, later])
+    await ledger.admit([Version("c", "/in", "parse", "s", "hash c", 10, 1, 1, "c.json")])
+    await ledger.keep_to(budget(max_credits=10))
+    parse = Reservation(sort="s", cost=1.0, page=1.0, dense=1.0, trusted=True)
+    extract = Reservation(sort="t", cost=2.0, page=2.0, dense=4.0, trusted=True)
+    for document in (1, 3):
+        await claimed(ledger, document, replace(parse, later=(LaterStep(document + 1, extract),)))
+        await ledger.record(e.Accepted(document, f"job-{document}", NOW + 1))
+    for document, credits in ((1, 4.0), (3, 1.0)):
+        await ledger.record(e.Ended(document, 1, credits), e.Saved(document, "x", "hash", 1))
+        await ledger.record(e.UpstreamSaved(document + 1))
+    with pytest.raises(BudgetSpent) as refused:
+        await claimed(ledger, 5, parse)
+    assert refused.value.may_fit, "the later steps may cost less"
+    await claimed(ledger, 2, extract)
+    assert ledger.tally[State.SENDING] == 1 and await later_credits(ledger) == 2.0
+    ledger.close()

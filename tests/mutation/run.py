@@ -65,6 +65,9 @@ TESTS: Final[dict[str, list[str]]] = {
     ],
     "batcher/core/sending.py": ["tests/core/test_sending.py"],
     "batcher/core/repayment.py": ["tests/core/test_repayment.py"],
+    "batcher/core/submission_quota.py": ["tests/core/test_submission_quota.py"],
+    "batcher/core/reservations.py": ["tests/core/test_reservations.py"],
+    "batcher/stages/kept_room.py": ["tests/stages/test_kept_room.py"],
     "batcher/stages/recovery.py": [
         "tests/stages/test_recovery_times.py",
         "tests/stages/test_capability_checks.py",
@@ -94,6 +97,8 @@ TESTS: Final[dict[str, list[str]]] = {
         "tests/ledger/test_run_spend.py",
     ],
     "batcher/ledger/intake.py": ["tests/ledger/test_intake.py", "tests/ledger/test_ledger.py"],
+    "batcher/ledger/claim.py": ["tests/ledger/test_claim.py"],
+    "batcher/ledger/journal.py": ["tests/ledger/test_journal.py"],
 }
 
 

@@ -114,9 +114,10 @@ class Journal:
             # a ledger whose journal got lost in a power cut would not be trusted
             sync_folder(path.parent)
         self._lines: list[bytes] = []
-        self._end_torn_line(path)
         self._size = os.fstat(self._fd).st_size
         self._end = end_of(path, self._size)
+        if self._end and not self._end.endswith(b"\n"):
+            self._append(b"\n")  # else a line that a crash cut off would swallow the next one
 
     def begin(self) -> None:
         self._lines.clear()
@@ -145,27 +146,19 @@ class Journal:
         """
         if not self._lines:
             return
-        lines = b"".join(self._lines)
-        rest = memoryview(lines)
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]
+        self._append(b"".join(self._lines))
         os.fsync(self._fd)
-        self._size += len(lines)
-        self._end = (self._end + lines)[-END:]
         connection.execute(_MARK, (_mark(self._size, self._end),))
 
     def close(self) -> None:
         os.close(self._fd)
 
-    def _end_torn_line(self, path: Path) -> None:
-        """End a line that a crash cut off, so that it doesn't swallow the next one."""
-        with path.open("rb") as file:
-            if (
-                file.seek(0, os.SEEK_END)
-                and file.seek(-1, os.SEEK_END) >= 0
-                and file.read(1) != b"\n"
-            ):
-                os.write(self._fd, b"\n")
+    def _append(self, lines: bytes) -> None:
+        rest = memoryview(lines)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+        self._size += len(lines)
+        self._end = (self._end + lines)[-END:]
 
 
 def end_of(path: Path, size: int) -> bytes:
@@ -230,16 +223,14 @@ def entries(path: Path, *, tail: int | None = None) -> Iterator[JournalEntry]:
     """Yield every whole line in order; with `tail`, only those in the last `tail` bytes."""
     decoder = msgspec.json.Decoder(JournalEntry)
     with path.open("rb") as file:
-        if tail is not None and file.seek(0, os.SEEK_END) > tail:
-            file.seek(-tail, os.SEEK_END)
-            file.readline()  # its beginning is cut off
-        elif tail is not None:
-            file.seek(0)
+        if tail is not None:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - tail))
         for line in file:
             try:
                 entry = decoder.decode(line)
             except msgspec.MsgspecError:
-                continue  # torn by a crash or a power cut
+                continue  # torn by a crash or a power cut, or its beginning isn't read
             if entry.event in KINDS:
                 yield entry
 

@@ -154,6 +154,7 @@ def test_an_entry_is_read_as_it_was_written(path: Path, connection: sqlite3.Conn
     failed = e.JobFailed(7, "TIMEOUT: too long", "transient", "TIMEOUT")
     noted(path, connection, e.Promoted(7), failed)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_bytes().count(b"\n") == 1
     (entry,) = entries(path)
     assert (entry.at, entry.event, entry.facts) == (NOW, "JobFailed", {})
     assert entry.happened(7) == failed
@@ -214,6 +215,24 @@ def test_a_line_that_a_crash_cut_off_spoils_no_other(
     assert discontinuity(connection, path.with_name("ledger.db")) is None
 
 
+def test_a_journal_of_a_torn_line_alone_is_continued(
+    path: Path, connection: sqlite3.Connection
+) -> None:
+    """Of a single byte, too."""
+    path.write_bytes(b"{")
+    noted(path, connection, RECALL)
+    assert [entry.event for entry in entries(path)] == ["Recalled"]
+    assert marked(connection).split()[0] == f"{path.stat().st_size}"  # type: ignore[union-attr]
+
+
+def test_a_closed_journal_holds_no_file(path: Path) -> None:
+    """A program may open many batches in turn."""
+    journal = Journal(path)
+    journal.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(journal._fd)
+
+
 def test_a_whole_journal_is_continued_without_an_empty_line(
     path: Path, connection: sqlite3.Connection
 ) -> None:
@@ -232,7 +251,7 @@ def test_lines_that_are_no_events_are_passed_over(path: Path) -> None:
 def test_the_last_entries_are_read_without_the_others(
     path: Path, connection: sqlite3.Connection
 ) -> None:
-    """The line that is cut off at the beginning isn't read; a short journal is read whole."""
+    """A line whose beginning is cut off isn't read; a short journal is read whole."""
     noted(path, connection, *(e.Retried(document) for document in (1, 2, 3)))
     size = path.stat().st_size
     line = size // 3
@@ -241,7 +260,7 @@ def test_the_last_entries_are_read_without_the_others(
         return [entry.values["document"] for entry in entries(path, tail=bytes)]
 
     assert tail(line - 1) == []
-    assert tail(line + 1) == [3]
+    assert tail(line) == tail(line + 1) == [3]
     assert tail(size - 1) == [2, 3]
     assert tail(size) == tail(size + 1) == [1, 2, 3]
 
@@ -346,8 +365,9 @@ def test_the_name_of_a_new_journal_is_durable(
     synced: list[Path] = []
     monkeypatch.setattr("batcher.ledger.journal.sync_folder", synced.append)
     Journal(path).close()
-    Journal(path).close()
     assert synced == [path.parent]
+    Journal(path).close()
+    assert synced == [path.parent], "it had a name already"
 
 
 # --- and the ledger without it --------------------------------------------------------------------
@@ -366,7 +386,9 @@ async def lived_through(path: Path) -> Ledger:
     await ledger.record(e.Accepted(1, "job-1", NOW + 9), e.Ended(1, 2, 2.0))
     await ledger.record(e.Saved(1, "a.json", "00", 7), e.UpstreamSaved(2))
     await ledger.record(e.Uploaded(2, "jobid://job-1"), e.Sending(2, "n3", "s2", "k2", 2.0))
-    await ledger.record(e.Accepted(2, "job-2", NOW + 9), e.JobFailed(2, "NO: no", "document", "NO"))
+    await ledger.record(
+        e.Accepted(2, "job-2", NOW + 9), e.JobFailed(2, "it broke", "document", "NO")
+    )
     return ledger
 
 
@@ -404,3 +426,16 @@ async def test_a_ledger_tells_all_that_its_lost_journal_told(tmp_path: Path) -> 
     assert events == [one.happened(one.values["document"]) for one in written]
     assert {one.at for one in told} == {NOW}
     ledger.close()
+
+
+async def test_a_submission_whose_attempt_is_no_more_is_told_without_its_account(
+    tmp_path: Path,
+) -> None:
+    """It is still looked for, at any service."""
+    ledger = await lived_through(tmp_path / "ledger.db")
+    ledger.close()
+    connection = sqlite3.connect(tmp_path / "ledger.db")
+    connection.execute("DELETE FROM attempts")
+    first = next(one.values for one in retold(connection) if one.event == "Sending")
+    assert (first["nonce"], first["service"], first["key_print"]) == ("n1", "", "")
+    connection.close()

@@ -39,6 +39,12 @@ class Defect:
 RECOVERY: Final = "batcher/stages/recovery.py"
 ABSENCE: Final = "batcher/core/absence.py"
 PROOFS: Final = "tests/stages/test_capability_checks.py"
+KEPT_ROOM: Final = "batcher/stages/kept_room.py"
+ROOM: Final = "tests/stages/test_kept_room.py"
+RUN_SPEND: Final = "batcher/ledger/run_spend.py"
+SPENDING: Final = "tests/ledger/test_run_spend.py"
+CLAIM: Final = "batcher/ledger/claim.py"
+CLAIMS: Final = "tests/ledger/test_claim.py"
 
 DEFECTS: Final = (
     Defect(
@@ -151,6 +157,117 @@ DEFECTS: Final = (
             ),
         ),
         "tests/core/test_transitions.py::test_it_leads_where_it_should",
+    ),
+    # Room for later steps.
+    Defect(
+        "later steps count for nothing where the first one is begun",
+        "batcher/core/reservations.py",
+        (("    for one in later:\n", "    for one in ():\n"),),
+        "tests/stages/test_caps.py::test_a_document_whose_steps_together_exceed_the_cap_is_not_begun",
+    ),
+    Defect(
+        "no room is kept once the first step is sent",
+        "batcher/ledger/event_writes.py",
+        (("        run_spend.keep(connection, step.document, one)\n", "        pass\n"),),
+        f"{SPENDING}::test_room_is_kept_for_later_steps_as_long_as_the_first_one_may_be_followed",
+    ),
+    Defect(
+        "room is kept though the first step has come to nothing",
+        RUN_SPEND,
+        (("AND EXISTS (SELECT 1 FROM kept)", "AND 0"),),
+        f"{SPENDING}::test_room_is_kept_for_later_steps_as_long_as_the_first_one_may_be_followed",
+    ),
+    Defect(
+        "later steps wait for one another's room",
+        "batcher/ledger/event_writes.py",
+        (
+            (
+                "or (not has_room and run_spend.keeps_room(connection))",
+                "or run_spend.keeps_room(connection)",
+            ),
+        ),
+        f"{SPENDING}::test_later_steps_do_not_wait_for_one_another_s_room",
+    ),
+    Defect(
+        "the submitter waits for later steps that never come",
+        KEPT_ROOM,
+        (("change.before in OUT and change.after not in FOLLOWED", "False"),),
+        f"{ROOM}::test_a_first_step_that_ends_or_is_sent_again_frees_what_follows_it",
+    ),
+    Defect(
+        "other documents are begun in the room of later steps",
+        KEPT_ROOM,
+        (("if self.limit or (self._may_shrink and self._before):", "if False:"),),
+        f"{ROOM}::test_near_a_limit_only_what_is_begun_and_its_later_steps_are_sent",
+    ),
+    Defect(
+        "later steps stand in line behind documents that aren't begun",
+        KEPT_ROOM,
+        (("self._released.add(document)", "pass"),),
+        f"{ROOM}::test_what_room_is_kept_for_is_sent_first",
+    ),
+    Defect(
+        "the ledger keeps room for what the submitter has given up",
+        KEPT_ROOM,
+        (("await self._ledger.free_room(step)", "pass"),),
+        f"{ROOM}::test_what_does_not_fit_has_no_room_in_the_ledger_either",
+    ),
+    # The claim.
+    Defect(
+        "an older copy is believed",
+        CLAIM,
+        (("return own.generation >= claim.generation", "return True"),),
+        f"{CLAIMS}::test_an_older_copy_is_refused_with_how_far_it_is_behind",
+    ),
+    Defect(
+        "another ledger's output is taken",
+        CLAIM,
+        (("own.ledger == claim.ledger and _is_ahead(own, claim)", "_is_ahead(own, claim)"),),
+        f"{CLAIMS}::test_results_of_another_ledger_are_not_taken",
+    ),
+    Defect(
+        "a new ledger takes any output",
+        CLAIM,
+        (
+            (
+                "(own is not None and own.ledger == claim.ledger and _is_ahead(own, claim))",
+                "own is None or (own.ledger == claim.ledger and _is_ahead(own, claim))",
+            ),
+        ),
+        f"{CLAIMS}::test_results_of_another_ledger_are_not_taken",
+    ),
+    Defect(
+        "a crash between ledger and claim locks its owner out",
+        CLAIM,
+        (("own.generation >= claim.generation", "own.generation == claim.generation"),),
+        f"{CLAIMS}::test_a_ledger_that_is_level_or_ahead_is_believed",
+    ),
+    Defect(
+        "runs leave a ledger where it was",
+        CLAIM,
+        (("    connection.execute(_ADVANCE)\n", ""),),
+        f"{CLAIMS}::test_a_ledger_has_an_id_from_its_first_run_on_and_grows_by_one",
+    ),
+    # What an audit has settled, and whose a result is.
+    Defect(
+        "jobs that an audit has settled wait for another look",
+        "batcher/ledger/queries/tracking.py",
+        (('f" AND a.rowid > {AUDITED} ORDER BY a.number"', '" ORDER BY a.number"'),),
+        "tests/ledger/test_ledger.py"
+        "::test_a_job_whose_audit_is_done_may_be_deleted_without_another_look",
+    ),
+    Defect(
+        "a copy is made from an exchanged result",
+        "batcher/ledger/queries/fragments.py",
+        (
+            (
+                """f" AND coalesce({row}.superseded_from, 'saved') """
+                """IN ('saved', 'queued', 'uploaded')))\"""",
+                '"))"',
+            ),
+        ),
+        "tests/ledger/test_ledger.py"
+        "::test_a_result_that_is_to_be_replaced_is_not_found_again_by_its_content",
     ),
 )
 

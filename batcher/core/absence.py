@@ -132,8 +132,7 @@ def conclusion(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> Decisio
     if has_settled(attempt, run) and not doubt(attempt, scan, run):
         return _absent(attempt, run)
     if is_hopeless(attempt, scan, run):
-        reason = doubt(attempt, scan, run) or "not proven: absence"
-        return Decision(Action.HOLD, f"perhaps paid; {reason}")
+        return Decision(Action.HOLD, f"perhaps paid; {doubt(attempt, scan, run)}")
     return Decision(Action.WAIT)
 
 

@@ -376,7 +376,7 @@ def test_the_name_of_a_new_journal_is_durable(
 async def lived_through(path: Path) -> Ledger:
     """A ledger with two steps of a document, of which each was sent, and one again."""
     ledger = open_ledger(path, batch="b", clock=lambda: NOW)
-    first = Version("a", "/in", "parse", "s", "c", 1, 2, 3, "a.json", metadata='{"n":1}')
+    first = Version("a", "/in", "parse", "s", "c", 1, 2, 0, "a.json", metadata='{"n":1}')
     later = replace(first, job="extract", step="t", output="a.extract.json", upstream="parse")
     await ledger.admit([first, later])
     await ledger.record(e.Uploaded(1, "reducto://1"), e.Sending(1, "n1", "s", "k", 1.0))
@@ -405,7 +405,7 @@ async def test_a_submission_stands_there_with_the_facts_of_its_document(tmp_path
         "content": "c",
         "size": 1,
         "mtime_ns": 2,
-        "inode": 3,
+        "inode": 0,
         "output": "a.json",
         "file_id": "reducto://1",
         "metadata": '{"n":1}',
@@ -438,4 +438,20 @@ async def test_a_submission_whose_attempt_is_no_more_is_told_without_its_account
     connection.execute("DELETE FROM attempts")
     first = next(one.values for one in retold(connection) if one.event == "Sending")
     assert (first["nonce"], first["service"], first["key_print"]) == ("n1", "", "")
+    connection.close()
+
+
+async def test_a_ledger_that_logged_less_tells_what_it_has(tmp_path: Path) -> None:
+    """The first ones logged reasons as plain words, and histories are cut."""
+    ledger = await lived_through(tmp_path / "ledger.db")
+    ledger.close()
+    connection = sqlite3.connect(tmp_path / "ledger.db")
+    connection.execute("UPDATE events SET detail = 'reset' WHERE event = 'ReplyLost'")
+    connection.execute("DELETE FROM events WHERE event = 'Uploaded'")
+    connection.execute("UPDATE documents SET file_id = iif(id = 2, 'jobid://job-1', NULL)")
+    told = list(retold(connection))
+    (lost,) = (one.values for one in told if one.event == "ReplyLost")
+    assert lost == {"document": 1, "reason": None}
+    inputs = [one.facts["file_id"] for one in told if one.event == "Sending"]
+    assert inputs == ["", "", "jobid://job-1"]
     connection.close()

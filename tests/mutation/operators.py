@@ -95,12 +95,17 @@ class WithoutStatement(Textual):
 
 
 class ReturnsNothing(Textual):
+    """Nothing for what a function returns, and a word for the empty one. False is turned already,
+    and where it is returned, None would be as good.
+    """
+
     def texts(self, node: Any) -> Iterator[str]:
-        if (
-            node.type == "return_stmt"
-            and len(node.children) > 1
-            and node.children[1].get_code().strip() != "None"
-        ):
+        if node.type != "return_stmt" or len(node.children) < 2:
+            return
+        returned = node.children[1].get_code().strip()
+        if returned == '""':
+            yield 'return "other"'
+        elif returned not in ("None", "False"):
             yield "return None"
 
 

@@ -57,12 +57,7 @@ TESTS: Final[dict[str, list[str]]] = {
         "tests/reducto/test_results.py",
         "tests/reducto/test_client.py",
     ],
-    "batcher/core/absence.py": [
-        "tests/core/test_absence.py",
-        "tests/stages/test_recovery_times.py",
-        "tests/stages/test_capability_checks.py",
-        "tests/stages/test_recovery.py",
-    ],
+    "batcher/core/absence.py": ["tests/core/test_absence.py"],
     "batcher/core/sending.py": ["tests/core/test_sending.py"],
     "batcher/core/repayment.py": ["tests/core/test_repayment.py"],
     "batcher/core/submission_quota.py": ["tests/core/test_submission_quota.py"],

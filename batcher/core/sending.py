@@ -115,7 +115,6 @@ def room(facts: Hands, allowance: Allowance, *, places: int, on_trial: bool) -> 
         return 0 if facts.in_hand else 1
     width = min(_hands(facts.mode), WIDTH - facts.parked)
     hands = allowance.left(max(0, width - facts.in_hand))
-    places = allowance.left(places)
     if places < hands:
         return places  # no more may be in flight: each job that ends is replaced at once
     return 0 if hands < WORTH_A_QUERY and facts.in_hand else hands

@@ -144,6 +144,13 @@ def test_nothing_is_absent_where(fault: str) -> None:
         assert held == Decision(Action.HOLD, f"perhaps paid; {why}")
 
 
+def test_what_is_in_doubt_is_said_in_words() -> None:
+    """People read it where a document is held."""
+    unproven = replace(RUN, proven=frozenset())
+    assert doubt(FENCED, CLEAN, unproven) == "not proven: fence, listing"
+    assert doubt(FENCED, replace(CLEAN, unreadable=2), RUN).startswith("2 rows of the listing")
+
+
 def test_an_attempt_that_was_never_fenced_is_held_with_the_reason_of_the_failure() -> None:
     """The person who decides learns what the service said."""
     attempt = AttemptFacts(age=60.0, fence=FenceFacts(failure="busy", again_in=9.0), waited=LATE)

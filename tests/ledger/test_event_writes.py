@@ -738,6 +738,20 @@ def test_what_has_ended_is_no_longer_to_be_cancelled(
     assert db.execute("SELECT max(cancel_requested) FROM attempts").fetchone() == (0,)
 
 
+def test_a_missing_file_is_fetched_by_the_last_attempt_of_its_own(db: sqlite3.Connection) -> None:
+    """However often others were sent."""
+    _documents(db, "saved")
+    _set(db, 3, state="saved")
+    _attempt(db, 3, 9, "saved", job_id="job-9")
+    event_writes.apply(db, e.FileMissed(1, "why"), AT)
+    rows = _rows(db)
+    assert [rows["attempt", *key]["outcome"] for key in ((1, 1), (1, 2), (3, 9))] == [
+        "saved",
+        "accepted",
+        "saved",
+    ]
+
+
 def test_what_is_taken_up_is_paid_for_once_more_at_most(db: sqlite3.Connection) -> None:
     """By itself, and waits for nobody whose verdict it shared."""
     _documents(db, "failed", paid=3, payer=3)

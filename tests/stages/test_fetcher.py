@@ -30,7 +30,9 @@ from batcher.errors import (
     BadReply,
     Busy,
     Gone,
+    LedgerForeign,
     NotFound,
+    OutputError,
     Refused,
     ServiceError,
     Unauthorised,
@@ -460,6 +462,30 @@ def test_a_result_keeps_the_breaker_closed(tmp_path: Path) -> None:
     at_work(work, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("said", "ended"),
+    [
+        (failed("DOCUMENT_CORRUPT"), 1),
+        (JobAnswer(JobStatus.CANCELLED), 0),
+        (RUNNING, 0),
+        (NO_RESULT, 1),
+    ],
+    ids=["failed", "cancelled", "running", "never readable"],
+)
+def test_how_fast_jobs_end_is_learned_from_those_that_came_to_an_end(
+    said: JobAnswer, ended: int, tmp_path: Path
+) -> None:
+    """What was cancelled could have taken longer."""
+
+    async def work(bench: Bench) -> None:
+        bench.concurrency.completion_rate.look(now(), 1)
+        await bench.out(1)
+        await bench.ask(1, said, times=4, every=61.0)
+        assert bench.concurrency.completion_rate.ended == ended
+
+    at_work(work, tmp_path)
+
+
 def test_three_refusals_for_their_configuration_in_a_row_stop_the_run(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         for document in range(1, 4):
@@ -720,6 +746,39 @@ def test_the_citations_of_an_extract_are_fetched_with_its_result(tmp_path: Path)
     at_work(work, tmp_path)
 
 
+def test_links_are_followed_wherever_they_stand(tmp_path: Path) -> None:
+    """What a result links to may come after what its parts link to."""
+
+    async def work(bench: Bench) -> None:
+        bench.client.linked = b'[{"a": 1}]'
+        await bench.out(1)
+        answer = result(inner=LINK, kind="extract")
+        assert answer.result is not None
+        told = {"citations": LINK, **json.loads(bytes(answer.result))}
+        await bench.ask(1, JobAnswer(answer.status, result=msgspec.Raw(json.dumps(told).encode())))
+        await asyncio.sleep(1.0)
+        saved = json.loads((tmp_path / "1.json").read_bytes())
+        assert saved == {**told, "citations": [{"a": 1}], "result": [{"a": 1}]}
+
+    at_work(work, tmp_path)
+
+
+@pytest.mark.parametrize("is_whole", [True, False], ids=["the result", "its parts"])
+def test_what_has_no_place_for_what_it_links_to_is_stuck(is_whole: bool, tmp_path: Path) -> None:
+    """It is told, and the others go on."""
+
+    async def work(bench: Bench) -> None:
+        bench.client.linked = OutputError("1.json: the name is too long")
+        await bench.out(1)
+        await bench.ask(1, result(inner=LINK) if is_whole else _pipeline())
+        assert bench.ledger.tracking.state_of(1) == State.STUCK
+        assert bench.reason() == "1.json: the name is too long"
+        assert bench.control.warnings == ["1.json: the name is too long"]
+        assert not bench.control.abort and bench.taken == 0
+
+    at_work(work, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("error", "is_saved"), [(ODD, True), (Unreachable("GET a URL", "no route"), False)]
 )
@@ -923,6 +982,31 @@ def test_what_nobody_foresaw_is_that_document_s_verdict_and_three_in_a_row_stop_
     at_work(work, tmp_path)
 
 
+def test_what_concerns_the_whole_run_is_no_document_s_verdict(tmp_path: Path) -> None:
+    """A ledger that can't be written ends the run with its own words."""
+    lost = LedgerForeign("the ledger is another one now")
+
+    async def work(bench: Bench) -> None:
+        await bench.out(1)
+
+        def no_ledger() -> JobAnswer:
+            raise lost
+
+        bench.client.said["job-1"] = no_ledger
+        running = asyncio.create_task(bench.fetcher.run())
+        bench.jobs.fetch(1)
+        await asyncio.wait([running], timeout=5.0)
+        assert running.done()
+        group = running.exception()
+        assert isinstance(group, ExceptionGroup) and group.exceptions == (lost,)
+        assert bench.ledger.tracking.state_of(1) == State.WAITING
+
+    async def begin() -> None:
+        await work(Bench(tmp_path))
+
+    run_virtually(begin(), start=NOW)
+
+
 def test_what_is_no_longer_out_is_given_up_by_nobody(tmp_path: Path) -> None:
     """Its verdict stands, whatever befalls the fetcher then."""
 
@@ -981,6 +1065,6 @@ def test_a_job_that_is_called_back_while_its_answer_names_another_is_asked_again
         bench.jobs.look_in(1, FAR)
         await bench.ask(1, JobAnswer(JobStatus.IN_PROGRESS, raw_config=nonce_of(2)))
         assert watched.flight.recalled_at is not None
-        assert bench.span(1) < 1.0
+        assert bench.span(1) <= 0.0
 
     at_work(work, tmp_path)

@@ -15,7 +15,14 @@ from batcher.core.inflight import InFlightJob, outcome_event
 from batcher.core.retry_policy import Policy
 from batcher.errors import BadReply
 from batcher.reducto.api_types import ENDED, JobAnswer
-from batcher.reducto.responses import RETRY_AFTER_AT_MOST, around, read_head, read_job, retry_after
+from batcher.reducto.responses import (
+    RETRY_AFTER_AT_MOST,
+    around,
+    read_head,
+    read_job,
+    read_jobs,
+    retry_after,
+)
 from batcher.reducto.result_links import Asked, asked
 
 LINK = {"type": "url", "url": "https://storage.example/x", "result_id": "r"}
@@ -165,6 +172,72 @@ def test_an_answer_that_is_cut_off_or_no_job_is_refused(body: bytes) -> None:
     """In words of our own."""
     with pytest.raises(BadReply):
         read_job("GET /job", 200, body)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"<html><title>Bad \xff gateway</title>", "a page of HTML: Bad \ufffd gateway"),
+        (b" \n<html>no title", "no title"),
+        (b'"' + b"x" * 200 + b'"', "in '\"" + "x" * 79 + "…'"),
+    ],
+    ids=["a page with a title", "a page without", "something else"],
+)
+def test_what_is_no_answer_is_told_by_how_it_begins(body: bytes, words: str) -> None:
+    """Of a page of HTML its title says most."""
+    with pytest.raises(BadReply) as caught:
+        read_job("GET /job", 200, body)
+    assert words in str(caught.value)
+    assert ("in '" in words) == (" in '" in str(caught.value))
+
+
+ROW = {"job_id": "j", "status": "Completed"}
+
+
+@pytest.mark.parametrize(
+    ("cursor", "read", "is_cursor"),
+    [
+        (None, None, True),
+        ("next", "next", True),
+        (7, "7", True),
+        (True, None, False),
+        ([], None, False),
+    ],
+)
+def test_a_page_with_an_odd_row_goes_on_at_its_cursor(
+    cursor: Any, read: str | None, is_cursor: bool
+) -> None:
+    """Each row that can't be read is counted, and what lies behind a cursor that is none."""
+    page = {"jobs": [ROW, {"job_id": 7}, None], "next_cursor": cursor}
+    found = read_jobs("GET /jobs", 200, json.dumps(page).encode())
+    assert ([row.job_id for row in found.jobs], found.next_cursor) == (["j"], read)
+    assert found.unreadable == (2 if is_cursor else 3)
+
+
+def test_what_was_not_served_is_told_up_to_a_length() -> None:
+    """By whole sentences; the others are counted, and what is no sentence is passed over."""
+
+    def told(said: Any) -> str | None:
+        return read_head(result([], usage={"not_served": said}), "j").not_served
+
+    assert told(["one", 2, "two"]) == "one\ntwo"
+    assert told([]) is told("one") is told(None) is told(["", " "]) is None
+    long = "x" * 199
+    assert told([long] * 10) == "\n".join([long] * 10), "2,000 characters, with the ends of lines"
+    assert told([long] * 12) == "\n".join([long] * 10) + "\n… and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "is_wrapped"),
+    [("parse", b"[", True), ("parse", b"{", False), ("extract", b"[", False)],
+)
+def test_only_the_bare_chunks_of_a_parse_are_given_their_frame(
+    kind: str, first: bytes, is_wrapped: bool
+) -> None:
+    """The list of an extract is its result."""
+    body = result(LINK, kind)
+    before, after = around(body, read_head(body, "j"), first)
+    assert before.endswith(b'"chunks":') is after.startswith(b"}}") is is_wrapped
 
 
 FLIGHT = InFlightJob(1, "j", 1, 0.0, 43_200.0, 1, False, "a.json")

@@ -5,6 +5,7 @@ gives back.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import random
 from collections.abc import Callable, Iterator
@@ -32,7 +33,6 @@ from batcher.errors import (
     Gone,
     LedgerForeign,
     NotFound,
-    OutputError,
     Refused,
     ServiceError,
     Unauthorised,
@@ -361,6 +361,19 @@ def test_one_job_that_is_to_be_left_alone_is_alone_in_that(tmp_path: Path) -> No
             await bench.ask(1, Busy("GET /job", "later", status=503, retry_after=wants))
             assert bench.span(1) == pytest.approx(waits, abs=2.0)
             assert bench.rate_limits.fetch.held_for == 0.0
+
+    at_work(work, tmp_path)
+
+
+def test_at_its_first_silence_all_wait_though_others_were_answered_before(tmp_path: Path) -> None:
+    """Nobody knows yet whom it concerns."""
+
+    async def work(bench: Bench) -> None:
+        await bench.out(1)
+        await bench.out(2)
+        await bench.ask(2, RUNNING)
+        await bench.ask(1, Busy("GET /job", "later", status=503, retry_after=100.0))
+        assert bench.rate_limits.fetch.held_for > 90.0
 
     at_work(work, tmp_path)
 
@@ -768,13 +781,14 @@ def test_what_has_no_place_for_what_it_links_to_is_stuck(is_whole: bool, tmp_pat
     """It is told, and the others go on."""
 
     async def work(bench: Bench) -> None:
-        bench.client.linked = OutputError("1.json: the name is too long")
+        bench.client.linked = OSError(errno.EOVERFLOW, "Value too large")
         await bench.out(1)
         await bench.ask(1, result(inner=LINK) if is_whole else _pipeline())
         assert bench.ledger.tracking.state_of(1) == State.STUCK
-        assert bench.reason() == "1.json: the name is too long"
-        assert bench.control.warnings == ["1.json: the name is too long"]
+        assert bench.control.warnings == [bench.reason()]
+        assert "1.json" in bench.reason() and "Value too large" in bench.reason()
         assert not bench.control.abort and bench.taken == 0
+        assert list(_parts(tmp_path)) == []
 
     at_work(work, tmp_path)
 
@@ -802,6 +816,38 @@ def test_a_pipeline_whose_parts_cannot_be_had_is_saved_as_it_came(
                 json.loads((tmp_path / "1.json").read_bytes())["result"]["parse"][0]["result"]
                 == LINK
             )
+
+    at_work(work, tmp_path)
+
+
+def test_an_outage_of_what_keeps_the_parts_ends_with_their_time(tmp_path: Path) -> None:
+    """Then the whole is saved with its links in it, which is better than nothing."""
+
+    async def work(bench: Bench) -> None:
+        bench.client.linked = Unreachable("GET a URL", "no route")
+        await bench.out(1, deadline_at=NOW - 1.0)
+        await bench.ask(1, _pipeline())
+        await asyncio.sleep(1.0)
+        assert bench.ledger.tracking.state_of(1) == State.SAVED
+        (warning,) = bench.control.warnings
+        assert "can't be had" in warning
+
+    at_work(work, tmp_path)
+
+
+def test_a_result_that_cannot_be_had_is_not_saved_for_its_parts(tmp_path: Path) -> None:
+    """The link to the result itself may work next time."""
+
+    async def work(bench: Bench) -> None:
+        bench.client.linked = ODD
+        watched = await bench.out(1)
+        answer = result(inner=LINK, kind="extract")
+        assert answer.result is not None
+        told = {**json.loads(bytes(answer.result)), "citations": LINK}
+        await bench.ask(1, JobAnswer(answer.status, result=msgspec.Raw(json.dumps(told).encode())))
+        await asyncio.sleep(1.0)
+        assert bench.ledger.tracking.state_of(1) == State.WAITING
+        assert (watched.unread, bench.control.warnings) == (1, [])
 
     at_work(work, tmp_path)
 
@@ -1066,5 +1112,29 @@ def test_a_job_that_is_called_back_while_its_answer_names_another_is_asked_again
         await bench.ask(1, JobAnswer(JobStatus.IN_PROGRESS, raw_config=nonce_of(2)))
         assert watched.flight.recalled_at is not None
         assert bench.span(1) <= 0.0
+
+    at_work(work, tmp_path)
+
+
+@pytest.mark.parametrize("called_back", [1, 2])
+def test_jobs_are_not_exchanged_where_one_was_called_back_meanwhile(
+    called_back: int, tmp_path: Path
+) -> None:
+    """What is known of it is of before."""
+
+    async def work(bench: Bench) -> None:
+        for document in (1, 2):
+            await bench.out(document)
+
+        def others_answer() -> JobAnswer:
+            watched = bench.jobs.get(called_back)
+            assert watched is not None
+            watched.flight = watched.flight._replace(recalled_at=now())
+            return JobAnswer(JobStatus.COMPLETED, result(2).result, raw_config=nonce_of(1))
+
+        bench.client.said["job-2"] = others_answer
+        await bench.ask(1, JobAnswer(JobStatus.IN_PROGRESS, raw_config=nonce_of(2)))
+        rows = bench.ledger.reader.execute("SELECT document, job_id FROM attempts ORDER BY 1")
+        assert rows.fetchall() == [(1, "job-1"), (2, "job-2")]
 
     at_work(work, tmp_path)

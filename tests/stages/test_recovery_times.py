@@ -300,7 +300,7 @@ def test_what_an_earlier_run_held_is_looked_for_once_within_the_listing_s_reach(
         looking = recovery(ledger, client)
         assert looking.outstanding() == 1
         running = asyncio.create_task(looking.run())
-        await asyncio.sleep(100.0)
+        await asyncio.wait_for(looking.settled(), 100.0)
         assert len(client.asked["jobs"]) == is_looked_for
         assert not looking.outstanding() and ledger.tracking.state_of(1) == State.HELD
         running.cancel()

@@ -509,6 +509,25 @@ def test_what_will_not_pass_is_held_after_three_times_settle(settle: float) -> N
     with_ledger(work)
 
 
+def test_a_deletion_that_failed_once_and_worked_is_waited_for_no_longer() -> None:
+    """Nothing of the service's trouble is left to pass."""
+
+    async def work(ledger: Ledger) -> None:
+        await lost(ledger, 1)
+        await proven(ledger, LISTING)
+        client = Service()
+
+        def fails(call: str, what: str) -> ServiceError | None:
+            is_first = call == "delete" and len(client.asked["delete"]) == 1
+            return ReplyLostError(call, "reset") if call == "upload" or is_first else None
+
+        client.fails = fails
+        ((moment, state),) = await goes_on(ledger, client, HOUR)
+        assert state == State.HELD and moment < 6 * SETTLE
+
+    with_ledger(work)
+
+
 def test_both_proofs_that_lack_are_named() -> None:
     async def work(ledger: Ledger) -> None:
         await lost(ledger, 1)

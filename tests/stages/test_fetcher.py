@@ -256,6 +256,24 @@ def test_a_lane_that_is_held_for_long_is_not_waited_for(
     run_virtually(work(), start=NOW)
 
 
+def test_nothing_is_asked_for_before_its_lane_lets_it(tmp_path: Path) -> None:
+    """And whoever waits for the fetcher is woken once something is done."""
+
+    async def work(bench: Bench) -> None:
+        await bench.out(1)
+        bench.client.said["job-1"] = RUNNING
+        bench.rate_limits.fetch.pause(50.0)
+        bench.jobs.fetch(1)
+        await asyncio.sleep(48.0)
+        settled = asyncio.ensure_future(bench.fetcher.settled())
+        await asyncio.sleep(1.0)
+        assert bench.client.asked == [] and not settled.done()
+        await asyncio.sleep(2.0)
+        assert bench.client.asked == ["job-1"] and settled.done()
+
+    at_work(work, tmp_path)
+
+
 def test_a_key_that_is_not_taken_stops_the_run_at_once(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         await bench.out(1)
@@ -388,27 +406,32 @@ def test_a_wait_of_the_lane_ends_in_time_for_the_nearest_deadline(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("others", "span", "is_stuck"),
-    [(True, 901.0, True), (True, 890.0, False), (False, 901.0, False)],
+    ("error", "others", "span", "is_stuck"),
+    [
+        (DOWN, True, 901.0, True),
+        (DOWN, True, 890.0, False),
+        (DOWN, False, 901.0, False),
+        (Busy("GET /job", "too fast", status=429), True, 901.0, False),
+    ],
 )
 def test_a_silence_about_one_job_alone_is_its_own_trouble(
-    others: bool, span: float, is_stuck: bool, tmp_path: Path
+    error: ServiceError, others: bool, span: float, is_stuck: bool, tmp_path: Path
 ) -> None:
     """Once it has lasted a quarter of an hour, and others were answered between the last three
-    failures.
+    failures. To have asked too fast is no trouble of a job.
     """
 
     async def work(bench: Bench) -> None:
         await bench.out(1)
         await bench.out(2)
         await bench.ask(2, RUNNING)
-        await bench.ask(1, DOWN)
+        await bench.ask(1, error)
         await asyncio.sleep(span - 20.0)
         for wait in (0.0, 10.0, 10.0):
             if others:
                 await bench.ask(2, RUNNING)
             await asyncio.sleep(wait)
-            await bench.ask(1, DOWN)
+            await bench.ask(1, error)
         assert bench.ledger.tracking.state_of(1) == (State.STUCK if is_stuck else State.WAITING)
         if is_stuck:
             assert bench.reason() == f"no answer about its job, though others get theirs: {DOWN}"

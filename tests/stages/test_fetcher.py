@@ -396,6 +396,19 @@ def test_at_its_first_silence_all_wait_though_others_were_answered_before(tmp_pa
     at_work(work, tmp_path)
 
 
+def test_a_young_silence_has_nobody_else_asked_for(tmp_path: Path) -> None:
+    """Only after a quarter of an hour is it looked whether others get answers."""
+
+    async def work(bench: Bench) -> None:
+        await bench.out(1)
+        await bench.out(2)
+        bench.client.said["job-2"] = RUNNING
+        await bench.ask(1, DOWN, times=2, every=60.0)
+        assert bench.client.asked == ["job-1", "job-1"]
+
+    at_work(work, tmp_path)
+
+
 def test_a_wait_of_the_lane_ends_in_time_for_the_nearest_deadline(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         await bench.out(1)
@@ -408,14 +421,15 @@ def test_a_wait_of_the_lane_ends_in_time_for_the_nearest_deadline(tmp_path: Path
 @pytest.mark.parametrize(
     ("error", "others", "span", "is_stuck"),
     [
-        (DOWN, True, 901.0, True),
-        (DOWN, True, 890.0, False),
-        (DOWN, False, 901.0, False),
-        (Busy("GET /job", "too fast", status=429), True, 901.0, False),
+        (DOWN, 3, 901.0, True),
+        (DOWN, 3, 890.0, False),
+        (DOWN, 2, 901.0, False),
+        (DOWN, 0, 901.0, False),
+        (Busy("GET /job", "too fast", status=429), 3, 901.0, False),
     ],
 )
 def test_a_silence_about_one_job_alone_is_its_own_trouble(
-    error: ServiceError, others: bool, span: float, is_stuck: bool, tmp_path: Path
+    error: ServiceError, others: int, span: float, is_stuck: bool, tmp_path: Path
 ) -> None:
     """Once it has lasted a quarter of an hour, and others were answered between the last three
     failures. To have asked too fast is no trouble of a job.
@@ -427,8 +441,8 @@ def test_a_silence_about_one_job_alone_is_its_own_trouble(
         await bench.ask(2, RUNNING)
         await bench.ask(1, error)
         await asyncio.sleep(span - 20.0)
-        for wait in (0.0, 10.0, 10.0):
-            if others:
+        for number, wait in enumerate((0.0, 10.0, 10.0)):
+            if others >= 3 - number:
                 await bench.ask(2, RUNNING)
             await asyncio.sleep(wait)
             await bench.ask(1, error)

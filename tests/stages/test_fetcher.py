@@ -400,11 +400,14 @@ def test_a_young_silence_has_nobody_else_asked_for(tmp_path: Path) -> None:
     """Only after a quarter of an hour is it looked whether others get answers."""
 
     async def work(bench: Bench) -> None:
-        await bench.out(1)
+        await accepted(bench.ledger, 1, saved=True)
         await bench.out(2)
-        bench.client.said["job-2"] = RUNNING
-        await bench.ask(1, DOWN, times=2, every=60.0)
-        assert bench.client.asked == ["job-1", "job-1"]
+        bench.client.said["job-1"] = RUNNING
+        await bench.ask(2, DOWN, times=2, every=60.0)
+        assert bench.client.asked == ["job-2", "job-2"]
+        await asyncio.sleep(900.0)
+        await bench.ask(2, DOWN)
+        assert bench.client.asked[2:] == ["job-2", "job-1"]
 
     at_work(work, tmp_path)
 

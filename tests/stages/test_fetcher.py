@@ -1178,3 +1178,16 @@ def test_jobs_are_not_exchanged_where_one_was_called_back_meanwhile(
         assert rows.fetchall() == [(1, "job-1"), (2, "job-2")]
 
     at_work(work, tmp_path)
+
+
+def test_three_jobs_that_are_gone_are_three_verdicts_and_no_defect(tmp_path: Path) -> None:
+    """What has come to its end isn't looked at again, for it is watched no more."""
+
+    async def work(bench: Bench) -> None:
+        for document in (1, 2, 3, 4):
+            await bench.out(document)
+            await bench.ask(document, Gone("GET /job", "gone", status=410))
+        assert bench.ledger.tally[State.LOST] == 4
+        assert not bench.control.reason and not bench.control.warnings
+
+    at_work(work, tmp_path)

@@ -80,7 +80,6 @@ TESTS: Final[dict[str, list[str]]] = {
         "tests/stages/test_boundary.py",
     ],
     "batcher/stages/job_outcomes.py": ["tests/stages/test_fetcher.py"],
-    "batcher/stages/crossed_answers.py": ["tests/stages/test_fetcher.py"],
     "batcher/stages/linked_results.py": ["tests/stages/test_fetcher.py"],
     "batcher/stages/boundary.py": ["tests/stages/test_boundary.py"],
     "batcher/reducto/result_links.py": [

@@ -12,8 +12,7 @@ import hashlib
 import mmap
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from email.utils import formatdate
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
@@ -24,7 +23,6 @@ import aiofiles
 import aiohttp
 import msgspec
 import tenacity
-from multidict import CIMultiDict
 from yarl import URL
 
 from batcher.common import json_syntax
@@ -37,25 +35,20 @@ from batcher.errors import (
     ReplyLostError,
     ServiceError,
     SourceChangedError,
-    SourceError,
-    SourceGoneError,
-    SourceUnreadableError,
     Unreachable,
 )
 from batcher.reducto import api_types, responses
 from batcher.reducto.calls import DOWNLOAD, Meter, Observer, call_of, outcome_of
+from batcher.reducto.exchange import CONNECT, EXCHANGE, dated, said, translated, uploading, within
+from batcher.reducto.file_body import CHUNK, checked_chunks, size_of
+from batcher.reducto.presigned import PUT, refused_address
 from batcher.reducto.public_addresses import Elsewhere, Resolver, is_on_this_machine, may_lead_to
 
 T = TypeVar("T")
 # Takes the first byte of a download; returns the bytes to write before and after it.
 Around = Callable[[bytes], tuple[bytes, bytes]]
 
-CONNECT: Final = 15.0  # seconds for making a connection
-# Seconds for a whole exchange, as a guard against answers that trickle in byte by byte.
-EXCHANGE: Final = 120.0
 SYNC_EXCHANGE: Final = 960.0  # the service's gateway cuts synchronous calls after 900 s
-SLOWEST_UPLOAD: Final = 50_000.0  # bytes per second; a slower upload times out
-CHUNK: Final = 1 << 20
 LONGEST_LINE: Final = 64 << 10  # bytes of a header line: gateways add policies and cookies of 9 kB
 TRIES: Final = 3
 # Seconds for which a call itself waits; a longer Retry-After is left to the lane.
@@ -91,6 +84,8 @@ class Api(Protocol):
     async def upload(
         self, content: bytes | Path, *, name: str, sha256: str | None = None
     ) -> api_types.Upload: ...
+
+    async def announce(self, *, name: str) -> api_types.Upload: ...
 
     async def delete_upload(self, file_id: str) -> bool: ...
 
@@ -174,7 +169,7 @@ class ReductoClient:
         )
         return aiohttp.ClientSession(
             connector=connector,
-            timeout=_within(EXCHANGE),
+            timeout=within(EXCHANGE),
             trust_env=trust_env,
             max_line_size=LONGEST_LINE,
             max_field_size=LONGEST_LINE,
@@ -210,7 +205,7 @@ class ReductoClient:
             if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
                 raise SourceChangedError(f"{name}: its bytes are no longer those that were planned")
             return await self._repeat(lambda: self._upload_bytes(content, name))
-        size = await asyncio.to_thread(_size_of, content)
+        size = await asyncio.to_thread(size_of, content)
         if size > api_types.DIRECT_UPLOAD_LIMIT:
             return await self._repeat(lambda: self._upload_presigned(content, size, name, sha256))
         return await self._repeat(lambda: self._upload_stream(content, size, name, sha256))
@@ -223,7 +218,7 @@ class ReductoClient:
         self, path: Path, size: int, name: str, sha256: str | None
     ) -> api_types.Upload:
         head, tail = _multipart(name)
-        body = _checked_chunks(path, size, sha256, head=head, tail=tail)
+        body = checked_chunks(path, size, sha256, head=head, tail=tail)
         return await self._upload_body(body, size, name, length=len(head) + size + len(tail))
 
     async def _upload_body(
@@ -235,7 +230,7 @@ class ReductoClient:
         extension = extension_of(name)
         path = f"/upload?extension={_segment(extension)}" if extension else "/upload"
         answer = await self._exchange(
-            "POST", path, data=body, headers=headers, within=EXCHANGE + size / SLOWEST_UPLOAD
+            "POST", path, data=body, headers=headers, seconds=uploading(size)
         )
         return responses.read("POST /upload", 200, answer, _UPLOAD)
 
@@ -246,21 +241,42 @@ class ReductoClient:
 
         The API names a presigned URL, to which the bytes are put without the key.
         """
-        extension = _segment(extension_of(name))
-        headers = {"Content-Type": "application/json"}
-        answer = await self._exchange(
-            "POST", f"/upload?extension={extension}", data=b"{}", headers=headers
-        )
-        upload = responses.read("POST /upload", 200, answer, _UPLOAD)
+        upload = await self._announce(name)
         if not upload.presigned_url:
             raise BadReply("POST /upload", "no presigned_url for a large upload", status=200)
-        body = _checked_chunks(path, size, sha256)
+        body = checked_chunks(path, size, sha256)
         headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
-        within = EXCHANGE + size / SLOWEST_UPLOAD
         await self._exchange(
-            "PUT", upload.presigned_url, data=body, headers=headers, within=within, signed=True
+            "PUT",
+            upload.presigned_url,
+            data=body,
+            headers=headers,
+            seconds=uploading(size),
+            signed=True,
+            refusal=refused_address,
         )
         return upload
+
+    async def announce(self, *, name: str) -> api_types.Upload:
+        """Ask for a `presigned_url` to put a document's bytes at, free of charge.
+
+        Whoever puts there needs no key. It is None where the service gives none, and where the
+        manifest's headers are wanted there, which leave this process for the API alone.
+        """
+        upload = await self._repeat(lambda: self._announce(name))
+        url = upload.presigned_url
+        if url and self._extra and _leads_to(url, self._base):
+            return api_types.Upload(upload.file_id)
+        return upload
+
+    async def _announce(self, name: str) -> api_types.Upload:
+        answer = await self._exchange(
+            "POST",
+            f"/upload?extension={_segment(extension_of(name))}",
+            data=b"{}",
+            headers={"Content-Type": "application/json"},
+        )
+        return responses.read("POST /upload", 200, answer, _UPLOAD)
 
     async def delete_upload(self, file_id: str) -> bool:
         """Delete an upload at once and for good. Return False if the service doesn't know it."""
@@ -313,7 +329,7 @@ class ReductoClient:
         body = msgspec.json.encode({**(options or {}), "input": source})
         headers = {"Content-Type": "application/json"}
         return await self._exchange(
-            "POST", f"/{endpoint}", data=body, headers=headers, within=SYNC_EXCHANGE
+            "POST", f"/{endpoint}", data=body, headers=headers, seconds=SYNC_EXCHANGE
         )
 
     async def job(
@@ -410,13 +426,13 @@ class ReductoClient:
         ) as error:
             if isinstance(error.__cause__, Elsewhere):
                 raise BadReply(call, str(error.__cause__), status=200) from error
-            raise Unreachable(call, _said(error)) from error
+            raise Unreachable(call, said(error)) from error
         except (aiohttp.InvalidURL, ValueError, OverflowError) as error:
             raise BadReply(
                 call, f"an address that is none: {type(error).__name__}", status=200
             ) from error
         except (TimeoutError, ConnectionError, aiohttp.ClientError) as error:
-            raise ReplyLostError(call, _said(error)) from error
+            raise ReplyLostError(call, said(error)) from error
         finally:
             self._tell(call, status, began)
         if around is not None and not await asyncio.to_thread(_is_json, into):
@@ -498,7 +514,7 @@ class ReductoClient:
         *,
         data: Any = None,
         headers: Mapping[str, str] | None = None,
-        within: float = EXCHANGE,
+        seconds: float = EXCHANGE,
         signed: bool = False,
         reserve: Callable[[int], Awaitable[None]] | None = None,
         refusal: Callable[[str, int, Mapping[str, str], bytes], ServiceError] = responses.refusal,
@@ -514,37 +530,25 @@ class ReductoClient:
         status: int | None = None
         began = time.monotonic()
         try:
-            url = URL(path if signed else self._base + path, encoded=True)
-            sent = {
-                **(headers or {}),
-                **(self._headers_for(url) if signed else self._authorization),
-            }
-            async with self._session.request(
-                method, url, data=data, headers=sent, allow_redirects=False, timeout=_within(within)
-            ) as response:
-                if reserve is not None and response.status == 200:
-                    await reserve(response.content_length or 0)
-                body = await response.read()
-                status = response.status
-                self._date = response.headers.get("Date", "")
-        except BatcherError:
-            raise  # an error of the document itself, from the body that was sent
-        except (
-            aiohttp.ClientConnectorError,
-            aiohttp.ConnectionTimeoutError,
-            ssl.SSLError,
-        ) as error:
-            raise Unreachable(call, _said(error)) from error
-        except (TimeoutError, aiohttp.ClientError, OSError, ValueError, ArithmeticError) as error:
-            if isinstance(
-                error.__cause__, SourceError
-            ):  # the body itself broke off; aiohttp only passes it on
-                raise error.__cause__ from None
-            if signed and isinstance(error, ValueError | ArithmeticError):
-                raise BadReply(
-                    call, f"an address that is none: {type(error).__name__}", status=200
-                ) from error
-            raise ReplyLostError(call, _said(error)) from error
+            with translated(call, signed=signed):
+                url = URL(path if signed else self._base + path, encoded=True)
+                sent = {
+                    **(headers or {}),
+                    **(self._headers_for(url) if signed else self._authorization),
+                }
+                async with self._session.request(
+                    PUT if method == "PUT" else method,
+                    url,
+                    data=data,
+                    headers=sent,
+                    allow_redirects=False,
+                    timeout=within(seconds),
+                ) as response:
+                    if reserve is not None and response.status == 200:
+                        await reserve(response.content_length or 0)
+                    body = await response.read()
+                    status = response.status
+                    self._date = response.headers.get("Date", "")
         finally:
             self._tell(call, status, began)
         if not 200 <= response.status < 300:
@@ -640,6 +644,13 @@ def _segment(text: str) -> str:
     return quoted.replace(".", "%2E") if not quoted.strip(".") else quoted
 
 
+def _leads_to(url: str, base: str) -> bool:
+    try:
+        return URL(url).origin() == URL(base).origin()
+    except ValueError:
+        return False
+
+
 def _shown(url: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in url.partition("?")[0])[:100]
 
@@ -648,14 +659,6 @@ def _is_worth_repeating(error: BaseException) -> bool:
     if isinstance(error, Busy):
         return error.retry_after is not None and error.retry_after <= LONGEST_WAIT
     return isinstance(error, Unreachable | ReplyLostError | BadReply)
-
-
-def _within(seconds: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT)
-
-
-def _said(error: BaseException) -> str:
-    return str(error) or type(error).__name__
 
 
 def _multipart(name: str) -> tuple[bytes, bytes]:
@@ -669,55 +672,3 @@ def _multipart(name: str) -> tuple[bytes, bytes]:
         "Content-Type: application/octet-stream\r\n\r\n"
     )
     return head.encode(), f"\r\n--{_BOUNDARY}--\r\n".encode()
-
-
-def _size_of(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError as error:
-        raise _unread(path, error) from error
-
-
-def _unread(path: Path, error: OSError) -> SourceError:
-    if isinstance(error, FileNotFoundError):
-        return SourceGoneError(f"{path.name}: no longer there")
-    return SourceUnreadableError(f"{path.name}: {error.strerror}")
-
-
-async def _checked_chunks(
-    path: Path, size: int, sha256: str | None, *, head: bytes = b"", tail: bytes = b""
-) -> AsyncIterator[bytes]:
-    """Yield the file in chunks; raise before the end if it isn't the file that was planned.
-
-    So the upload breaks off rather than succeed with wrong bytes.
-    """
-    digest = hashlib.sha256()
-    sent = 0
-    if head:
-        yield head
-    try:
-        async with aiofiles.open(path, "rb") as file:
-            while chunk := await file.read(CHUNK):
-                digest.update(chunk)
-                sent += len(chunk)
-                if sent > size:
-                    raise SourceChangedError(f"{path.name}: grew while it was sent")
-                if sent == size and sha256 is not None and digest.hexdigest() != sha256:
-                    raise SourceChangedError(
-                        f"{path.name}: its bytes are no longer those that were planned"
-                    )
-                yield chunk
-    except OSError as error:
-        raise _unread(path, error) from error
-    if sent != size:
-        raise SourceChangedError(f"{path.name}: shrank while it was sent")
-    if tail:
-        yield tail
-
-
-def dated(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Return `headers` with a `Date` to which other dates can be compared.
-
-    If the server sent none, this machine's time is used.
-    """
-    return headers if "Date" in headers else CIMultiDict(headers, Date=formatdate(usegmt=True))

@@ -10,7 +10,7 @@ import pytest
 from multidict import CIMultiDict
 
 from batcher.errors import BadReply, Busy, Gone, NotFound, Refused, ServiceError, Unauthorised
-from batcher.reducto.client import dated
+from batcher.reducto.exchange import dated
 from batcher.reducto.responses import (
     FULL_QUEUES,
     REFUSALS,

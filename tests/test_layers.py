@@ -13,7 +13,7 @@ import batcher
 
 ROOT = Path(batcher.__file__).parent
 ORDER = (
-    "exit_codes errors doorkeeper common reducto manifest core cluster adapters ledger sources"
+    "exit_codes errors doorkeeper common reducto manifest core sources cluster adapters ledger"
     " outputs stages runs maintenance"
     " views results batches api aio blocking web cli"
 ).split()
@@ -21,8 +21,10 @@ INSIDE = {
     "reducto": "api_types public_addresses request_schema error_rules job rate_card page_selection"
     " option_shapes option_meanings option_checks citations results result_places result_fields"
     " result_content result_links links_within"
-    " webhook_signature address_lists inputs responses calls client fake_client",
-    "cluster": "messages figures turns room parcels hands hand crew orders foreman local on_ray",
+    " webhook_signature address_lists inputs responses calls exchange file_body presigned client"
+    " fake_client",
+    "cluster": "file_tasks messages figures turns room parcels file_work hands hand file_hand crew"
+    " orders file_orders foreman local on_ray",
     "ledger": "filesystem lock connection queries.rows queries.fragments queries.notes"
     " queries.failed_documents"
     " queries.sending queries.tracking queries.sharing queries.audit queries.repair"
@@ -31,7 +33,7 @@ INSIDE = {
     " queries.source_place schema sqlite_tools migrations"
     " claim journal integrity run_spend event_writes intake writer ledger remembered"
     " named derived_outputs statistics history reader",
-    "runs": "preflight callback cluster_record metrics mirror_claim notifications wiring"
+    "runs": "preflight callback cluster_record hands metrics mirror_claim notifications wiring"
     " end_of_run kinds cancelling running plan checks document_cache one_document",
     "results": "document frames reader",
     "maintenance": "candidates retry verify rebuild rebuild_from_job_list export rehearsal demo"
@@ -54,7 +56,7 @@ IMPURE = {
 # Rooms of rules, and the modules in them that touch more than memory.
 IMPURE_MODULES: Final = {
     "core": set[str](),
-    "reducto": {"client", "fake_client", "public_addresses"},
+    "reducto": {"client", "exchange", "fake_client", "file_body", "presigned", "public_addresses"},
     "manifest": {"loading", "certificates"},
     "common": {
         "child_environment",
@@ -70,6 +72,8 @@ CLOCKS: Final = re.compile(r"\b(?:datetime\.now|date\.today|time\.time|time\.mon
 HOMES = {
     "aiohttp": {
         "reducto.client",
+        "reducto.exchange",
+        "reducto.presigned",
         "reducto.public_addresses",
         "adapters.webhook_receiver",
         "adapters.notifications",
@@ -79,7 +83,7 @@ HOMES = {
     },
     "jinja2": {"web.templating"},
     "sqlite_utils": {"ledger.sqlite_tools"},
-    "aiofiles": {"reducto.client"},
+    "aiofiles": {"reducto.client", "reducto.file_body"},
     "obstore": {"outputs.mirror", "sources.object_store"},
     "pyarrow": {"outputs.parquet", "sources.listing", "results.frames", "results.reader"},
     "pandas": {"results.frames", "results.reader"},
@@ -87,7 +91,7 @@ HOMES = {
     "asyncio_throttle": {"adapters.rate_limits"},
     "tqdm": {"views.progress"},
     "prometheus_client": {"runs.metrics"},
-    "ray": {"cluster.foreman", "cluster.crew", "cluster.hand"},
+    "ray": {"cluster.foreman", "cluster.crew", "cluster.hand", "cluster.file_hand"},
 }
 
 
@@ -198,7 +202,7 @@ def test_ray_is_only_where_nothing_else_is() -> None:
     """Ray may end the process that imports it: nobody reaches its modules but the foreman, which
     nobody imports.
     """
-    with_ray = {"crew", "hand", "orders", "foreman"}
+    with_ray = {"crew", "hand", "file_hand", "orders", "file_orders", "foreman"}
     for name, used in modules().items():
         reached = {
             other

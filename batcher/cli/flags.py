@@ -174,7 +174,8 @@ FLAGS: Final = (
         "engine",
         str,
         "ray",
-        "Read documents on the nodes of a Ray cluster; -S cluster.address=… says which.",
+        "Read documents, or upload large files to a hosted service, on the nodes of a Ray cluster; "
+        "-S cluster.address=… says which.",
         choices=("ray",),
     ),
     _Flag(

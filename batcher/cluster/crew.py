@@ -14,17 +14,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 import batcher
 from batcher.cluster.figures import NodeCount
+from batcher.cluster.file_tasks import FileReport, FileTask
 from batcher.cluster.messages import Ready, Standing, Trouble, Wanted
 from batcher.cluster.parcels import SCRATCH, Files
 from batcher.cluster.room import Room, room_in, too_small
 from batcher.cluster.turns import Turns
 from batcher.service.tasks import Reply, Report, Task
+
+T = TypeVar("T")
 
 BEAT: Final = 1.0  # seconds from one look at the cluster to the next, and between standings
 REFUSED_FOR: Final = 10.0  # seconds until another hand is tried where one can't be used
@@ -61,20 +64,31 @@ class ActorHand:
             self.actor.answer.remote(msgspec.json.encode(reply)), seconds + self.grace
         )
 
+    async def do(self, tasks: list[FileTask], seconds: float) -> list[FileReport]:
+        """Do tasks with files, and return their reports in this order. Raises HandLost."""
+        line = msgspec.json.encode(tasks)
+        answer = await _within(self.actor.do.remote(line), seconds + self.grace)
+        return msgspec.json.decode(answer, type=list[FileReport])
+
     def stop(self) -> None:
         """End the task in progress."""
         self.actor.stop.remote()
 
 
 async def _step(answer: Awaitable[tuple[bytes, Files]], seconds: float) -> tuple[Report, Files]:
+    line, files = await _within(answer, seconds)
+    return msgspec.json.decode(line, type=Report), files
+
+
+async def _within(answer: Awaitable[T], seconds: float) -> T:
+    """Return a hand's answer. Raises HandLost where it doesn't come in time."""
     from ray.exceptions import RayError
 
     try:
         async with asyncio.timeout(seconds):
-            line, files = await answer
+            return await answer
     except (RayError, TimeoutError) as error:
         raise HandLost from error
-    return msgspec.json.decode(line, type=Report), files
 
 
 class Crew:
@@ -173,20 +187,7 @@ class Crew:
         import ray
         from ray.exceptions import RayError
 
-        from batcher.cluster.hand import Hand
-
-        wanted = self.wanted
-        placed = ray.remote(Hand).options(
-            num_cpus=wanted.cpus,
-            memory=wanted.memory or None,
-            resources=wanted.resources,
-            max_restarts=0,
-            max_task_retries=0,
-            scheduling_strategy="SPREAD",
-        )
-        actor = placed.remote(
-            wanted.parser, int(wanted.cpus), str(self._mark) if wanted.shared else ""
-        )
+        actor = self._begun()
         try:
             ready = msgspec.json.decode(await actor.ready.remote(), type=Ready)
         except RayError as error:
@@ -199,8 +200,37 @@ class Crew:
             )
             ray.kill(actor)
             return None
+        if ready.unseen:
+            self._refused[ready.address] = (
+                f"node {ready.address} doesn't see the files of {ready.unseen}, and isn't used: "
+                "mount that folder there under the same path"
+            )
+            ray.kill(actor)
+            return None
         self._refused.clear()
-        return ActorHand(actor, ready, wanted.grace)
+        return ActorHand(actor, ready, self.wanted.grace)
+
+    def _begun(self) -> Any:
+        """Return the actor of a new hand, which may still have to start."""
+        import ray
+
+        from batcher.cluster.file_hand import FileHand
+        from batcher.cluster.hand import Hand
+
+        wanted = self.wanted
+        kind = Hand if wanted.parser else FileHand
+        placed = ray.remote(kind).options(
+            num_cpus=wanted.cpus,
+            memory=wanted.memory or None,
+            resources=wanted.resources,
+            max_restarts=0,
+            max_task_retries=0,
+            scheduling_strategy="SPREAD",
+        )
+        if not wanted.parser:
+            return placed.remote(msgspec.json.encode(wanted.landmarks), wanted.trust)
+        mark = str(self._mark) if wanted.shared else ""
+        return placed.remote(wanted.parser, int(wanted.cpus), mark)
 
     def refuse(self, said: str) -> None:
         """Note why a hand didn't start; one that was lost while starting is no reason."""
@@ -243,6 +273,15 @@ class Crew:
             count.documents += 1
         count.pages += max(0, report.num_pages - elsewhere)
 
+    def count_file(self, hand: ActorHand, task: FileTask, report: FileReport) -> None:
+        """Count what a hand has done with a file."""
+        count = self._counts[hand.ready.address]
+        if report.sha256:
+            count.hashed += 1
+        elif 200 <= report.status < 300:
+            count.uploaded += 1
+            count.bytes += task.size
+
     def standing(self) -> Standing:
         """Return how the hands are."""
         at = Counter(hand.ready.address for hand in self._hands)
@@ -257,6 +296,7 @@ class Crew:
             lost_hands=self._lost["hands"],
             lost_nodes=self._lost["nodes"],
             refused=list(self._refused.values()),
+            for_files=not self.wanted.parser,
         )
 
 

@@ -18,6 +18,9 @@ class NodeCount:
     sees_folder: bool = False
     documents: int = 0
     pages: int = 0
+    hashed: int = 0
+    uploaded: int = 0
+    bytes: int = 0
     _seconds: float = 0.0
     _busy: int = 0
     _since: float = 0.0
@@ -38,7 +41,15 @@ class NodeCount:
         """Return the figures of the node, which has this many hands."""
         seconds = self._seconds + (now - self._since if self._busy else 0.0)
         return NodeFigures(
-            address, hands, self.documents, self.pages, round(seconds, 3), self.sees_folder
+            address,
+            hands,
+            self.documents,
+            self.pages,
+            round(seconds, 3),
+            self.sees_folder,
+            self.hashed,
+            self.uploaded,
+            self.bytes,
         )
 
 
@@ -61,6 +72,7 @@ class Sum:
             self.lost_hands + own.lost_hands,
             self.lost_nodes + own.lost_nodes,
             own.refused,
+            own.for_files,
         )
 
     def close(self, last: Standing) -> None:
@@ -87,5 +99,8 @@ def _added(before: Mapping[str, NodeFigures], own: Iterable[NodeFigures]) -> dic
             documents=then.documents + node.documents,
             pages=then.pages + node.pages,
             seconds=round(then.seconds + node.seconds, 3),
+            hashed=then.hashed + node.hashed,
+            uploaded=then.uploaded + node.uploaded,
+            bytes=then.bytes + node.bytes,
         )
     return sums

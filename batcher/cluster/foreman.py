@@ -1,4 +1,4 @@
-"""The foreman: a process between a service and its Ray cluster, and the only one that imports Ray.
+"""The foreman: a process between a service or a run and its Ray cluster; it alone imports Ray.
 
 Ray ends the process of its driver where the cluster is gone, without an exception; so that process
 is one that nothing is lost with. Orders come as JSON lines on stdin, and answers go to stdout. It
@@ -20,12 +20,15 @@ from typing import Any, BinaryIO, Final
 import msgspec
 
 from batcher.cluster.crew import Crew
+from batcher.cluster.file_orders import FileOrders
 from batcher.cluster.messages import LONGEST_LINE, Answer, Order, Trouble, Wanted
 from batcher.cluster.orders import Orders
 from batcher.common.extras import install_command
 
 KNOCK: Final = 5.0  # seconds for somebody to answer at the cluster's address
 LAST_WORD: Final = 5.0  # seconds to leave the cluster in; then the process exits at once
+
+ORDER: Final = msgspec.json.Decoder(Order)
 
 Say = Callable[[Answer], None]
 
@@ -119,16 +122,20 @@ async def _serve(wanted: Wanted, say: Say) -> None:
     )
     crew = Crew(wanted, lambda standing: say(Answer(standing=standing)))
     keeping = asyncio.create_task(crew.keep())
-    obeying = asyncio.create_task(_obey(Orders(crew, say), lines))
+    obeying = asyncio.create_task(_obey(Orders(crew, say), FileOrders(crew, say), lines))
     await asyncio.wait({keeping, obeying}, return_when=asyncio.FIRST_COMPLETED)
     if keeping.done():
         say(Answer(trouble=_trouble_of(keeping)))
     await crew.leave()
 
 
-async def _obey(orders: Orders, lines: asyncio.StreamReader) -> None:
+async def _obey(orders: Orders, files: FileOrders, lines: asyncio.StreamReader) -> None:
     while line := await lines.readline():
-        orders.take(msgspec.json.decode(line, type=Order))
+        order = ORDER.decode(line)
+        if order.file is not None:
+            files.take(order)
+        else:
+            orders.take(order)
 
 
 def _trouble_of(keeping: asyncio.Task[Trouble]) -> Trouble:

@@ -1,7 +1,8 @@
-"""What a hand is: it reads one document at a time, here or on another machine.
+"""What a hand is: it reads one document at a time, or moves files, here or on another machine.
 
 Two kinds exist, `cluster.local` and `cluster.on_ray`, and `tests/cluster` holds both to the same
-contract. A hand's work is free and may be done again: whoever lends one may do a task twice.
+contract. A hand's work is free and may be done again: whoever lends one may do a task twice, unless
+it is a PUT.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
+from batcher.cluster.file_tasks import FileReport, FileTask
 from batcher.service.tasks import Report, Task
 from batcher.service.workers import Share
 
@@ -53,3 +55,18 @@ class Hands(Protocol):
 
     def each(self) -> AsyncIterator[Hand]:
         """Yield every hand, and wait for more of them where more may come."""
+
+
+class FileHands(Protocol):
+    """Hands that hash files, and put them at signed addresses."""
+
+    @property
+    def worth_handing_over(self) -> int:
+        """The bytes from which a file takes less of this machine's time if a hand has it."""
+
+    async def do(self, task: FileTask) -> FileReport:
+        """Do the task, and report how it ended.
+
+        What goes wrong is a report. Nothing is put twice at one address: where it isn't known what
+        became of a PUT, that is LOST or NO_ANSWER, and the bytes may still arrive later.
+        """

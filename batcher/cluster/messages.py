@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from batcher.cluster.file_tasks import FileReport, FileTask, StoredFile
 from batcher.service.tasks import Reply, Report, Task
 
 # Bytes of a message; a question for a model holds the document's text.
@@ -21,6 +22,9 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     bytes, and `resources` by name. `parser` is the module that reads documents. `shared` is the
     folder that holds them: nodes that see it read them there, others are sent them. `grace` is how
     many seconds a node may be silent beyond the time that its task is allowed.
+
+    Without a `parser`, hands move files: those that see the folders of all `landmarks`. `trust` are
+    certificates, as text, that they trust besides the system's.
     """
 
     address: str = "auto"
@@ -28,25 +32,32 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     cpus: float = 1
     memory: int = 0
     resources: dict[str, float] = {}
-    parser: str
-    shared: str
+    parser: str = ""
+    shared: str = ""
+    landmarks: list[StoredFile] = []
+    trust: str = ""
     grace: float = 30.0
 
 
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):
-    """To the foreman: a task with its seconds, the reply to its question, or its end."""
+    """To the foreman: a task with its seconds, the reply to its question, or its end.
+
+    Or a file's task, which has no questions and isn't ended.
+    """
 
     call: int
     task: Task | None = None
     seconds: float = 0
     reply: Reply | None = None
     cancel: bool = False
+    file: FileTask | None = None
 
 
 class NodeFigures(msgspec.Struct, frozen=True):
     """What the hands of a node have done; for `seconds` at least one of them was at it.
 
-    `sees_folder`: they read documents where the service keeps them, and are not sent any.
+    `sees_folder`: they read documents where the service keeps them, and are not sent any. `hashed`
+    and `uploaded` are files, and `bytes` those that were uploaded.
     """
 
     address: str
@@ -55,6 +66,9 @@ class NodeFigures(msgspec.Struct, frozen=True):
     pages: int = 0
     seconds: float = 0.0
     sees_folder: bool = False
+    hashed: int = 0
+    uploaded: int = 0
+    bytes: int = 0
 
     @property
     def pages_per_second(self) -> float:
@@ -65,7 +79,8 @@ class NodeFigures(msgspec.Struct, frozen=True):
 class Standing(msgspec.Struct, frozen=True):
     """The hands there are, and how many were lost with how many nodes.
 
-    `refused` says, in a sentence each, why hands of some nodes can't be used.
+    `refused` says, in a sentence each, why hands of some nodes can't be used. `for_files`: they
+    read no documents, but hash and upload files.
     """
 
     hands: int = 0
@@ -73,6 +88,7 @@ class Standing(msgspec.Struct, frozen=True):
     lost_hands: int = 0
     lost_nodes: int = 0
     refused: list[str] = []
+    for_files: bool = False
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -86,6 +102,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 
     call: int = 0
     report: Report | None = None
+    file: FileReport | None = None
     standing: Standing | None = None
     trouble: Trouble | None = None
 
@@ -93,10 +110,12 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 class Ready(msgspec.Struct, frozen=True):
     """What a hand says of itself before its first task.
 
-    `sees_folder`: the folder of the service's documents is there, and is the same one.
+    `sees_folder`: the folder of the service's documents is there, and is the same one. `unseen` is
+    a folder of files that isn't.
     """
 
     node: str
     address: str
     version: str
-    sees_folder: bool
+    sees_folder: bool = False
+    unseen: str = ""

@@ -21,6 +21,7 @@ from typing import Final
 import msgspec
 
 from batcher.cluster.figures import Sum
+from batcher.cluster.file_tasks import WORTH_HANDING_OVER, Failure, FileReport, FileTask
 from batcher.cluster.messages import (
     LONGEST_LINE,
     Answer,
@@ -46,6 +47,8 @@ LONGEST_PAUSE: Final = 10.0
 # Foremen that may end while they have a task, before the task is taken for the cause.
 MOST_FOREMEN: Final = 5
 FAREWELL: Final = 6.0  # seconds for a foreman to leave its cluster in
+
+ANSWER: Final = msgspec.json.Decoder(Answer)
 
 Tell = Callable[[Standing], None]
 
@@ -89,6 +92,7 @@ class RayHands:
         self._tell = tell
         self._numbers = itertools.count(1)
         self._calls: dict[int, _Call] = {}
+        self._files: dict[int, asyncio.Future[FileReport]] = {}
         self._process: asyncio.subprocess.Process | None = None
         self._wider = asyncio.Condition()
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -134,6 +138,29 @@ class RayHands:
     def cores(self) -> int:
         """How many cores each hand keeps busy."""
         return max(1, int(self._wanted.cpus))
+
+    @property
+    def worth_handing_over(self) -> int:
+        return WORTH_HANDING_OVER
+
+    async def do(self, task: FileTask) -> FileReport:
+        """See `cluster.hands`. Without a hand there is none to wait for, and that is reported."""
+        if self._process is None or not self.standing.hands:
+            return FileReport(failure=Failure.NOT_HERE, message="the cluster has no hand just now")
+        number = next(self._numbers)
+        ended: asyncio.Future[FileReport] = asyncio.get_running_loop().create_future()
+        self._files[number] = ended
+        self._send(Order(number, file=task))
+        try:
+            return await ended
+        finally:
+            self._files.pop(number, None)
+
+    def _lose_files(self) -> None:
+        """Report all tasks with files as lost: nobody knows what the foreman's hands still do."""
+        for ended in self._files.values():
+            if not ended.done():
+                ended.set_result(FileReport(failure=Failure.LOST))
 
     @property
     def foreman(self) -> int | None:
@@ -235,6 +262,7 @@ class RayHands:
             return await self._listen(process.stdout)
         finally:
             self._process = None
+            self._lose_files()
             await _ended(process)
 
     def _begin_anew(self) -> None:
@@ -253,7 +281,7 @@ class RayHands:
             try:
                 async with asyncio.timeout(min(SILENCE, self._left())):
                     line = await lines.readline()
-                answer = msgspec.json.decode(line, type=Answer) if line else None
+                answer = ANSWER.decode(line) if line else None
             except (TimeoutError, ValueError):
                 return self._no_hands() or Trouble(
                     f"no Ray cluster answers at {self._wanted.address} for {SILENCE:g} s"
@@ -264,6 +292,8 @@ class RayHands:
                 return answer.trouble
             if answer.standing is not None:
                 await self._became(answer.standing)
+            elif answer.file is not None:
+                self._hear_of_file(answer.call, answer.file)
             elif answer.report is not None and (call := self._calls.get(answer.call)):
                 self._hear(call, answer.report)
             if (trouble := self._no_hands()) is not None:
@@ -276,6 +306,11 @@ class RayHands:
             call.on_stage(report.stage)
         else:
             self.end(call, report)
+
+    def _hear_of_file(self, number: int, report: FileReport) -> None:
+        ended = self._files.get(number)
+        if ended is not None and not ended.done():
+            ended.set_result(report)
 
     async def _became(self, own: Standing) -> None:
         """Take note of how a foreman's hands are."""

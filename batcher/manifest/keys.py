@@ -335,7 +335,7 @@ CLUSTER: Final[Table] = {
     ),
     "hands": Key(
         "count",
-        "The most processes of the cluster that read documents.",
+        "The most processes of the cluster that are used.",
         "64",
         default="as many as it has room for",
     ),
@@ -404,7 +404,8 @@ MANIFEST: Final[Table] = {
     "metrics": Key("table", "Who may watch a run: figures for Prometheus.", table=METRICS),
     "cluster": Key(
         "table",
-        "The Ray cluster whose nodes read documents for the local service.",
+        "The Ray cluster whose nodes read documents for the local service, or hash and upload "
+        "large files for another one.",
         table=CLUSTER,
     ),
 }

@@ -219,12 +219,17 @@ def _without_a_cluster(manifest: Manifest) -> Iterator[Problem]:
             "a cluster needs Ray, which isn't installed",
             install_command("ray"),
         )
-    if not manifest.service.is_local:
+    if not manifest.service.is_local and _all_are_presigned(manifest):
         yield Problem(
             "cluster",
-            f"{manifest.service.identity} reads documents itself, and has no use for a cluster",
-            'take it out, or set service = "local"',
+            f"{manifest.service.identity} reads all documents where they are, so there is nothing "
+            "for a cluster to upload",
+            'take it out, or set source.transfer = "upload"',
         )
+
+
+def _all_are_presigned(manifest: Manifest) -> bool:
+    return all(source.transfer == "presign" for source in manifest.sources)
 
 
 def _misplaced(manifest: Manifest) -> Iterator[Problem]:

@@ -165,9 +165,9 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """The cluster whose nodes read documents for the local service.
+    """The cluster whose nodes read documents for the local service, or move files for another one.
 
-    `hands` are the processes that read; None: as many as it has room for. Each takes `cpus`,
+    `hands` are the processes that do; None: as many as it has room for. Each takes `cpus`,
     `memory` in bytes, and `resources` of the cluster's own.
     """
 

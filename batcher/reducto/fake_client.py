@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -25,6 +25,7 @@ from batcher.reducto.api_types import JobStatus
 from batcher.reducto.client import Around, ResponseBudget
 
 T = TypeVar("T")
+PLACES: Final = "https://places.invalid/"  # what the addresses of announced uploads begin with
 
 
 @dataclass(slots=True)
@@ -76,6 +77,15 @@ class FakeService:
         file_id = f"reducto://{next(self._numbers):08x}{extension}"
         self.uploads[file_id] = content
         return file_id
+
+    def announce(self, extension: str) -> api_types.Upload:
+        """Return an upload whose bytes are still to come, with the address to put them at."""
+        file_id = f"{api_types.UPLOAD}{next(self._numbers):08x}{extension}"
+        return api_types.Upload(file_id, f"{PLACES}{file_id}")
+
+    def put(self, url: str, content: bytes) -> None:
+        """Take the bytes that are put at an announced address; later ones replace earlier ones."""
+        self.uploads[url.removeprefix(PLACES)] = content
 
     def accept(self, endpoint: str, source: str, config: str) -> FakeJob:
         """Accept a job even if its upload is gone: it then fails, as at the hosted service.
@@ -173,6 +183,9 @@ class FakeClient:
             "upload", lambda: self.service.take_upload(data, Path(name).suffix)
         )
         return api_types.Upload(file_id)
+
+    async def announce(self, *, name: str) -> api_types.Upload:
+        return await self.reach("announce", lambda: self.service.announce(Path(name).suffix))
 
     async def delete_upload(self, file_id: str) -> bool:
         return await self.reach(

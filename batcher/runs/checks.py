@@ -18,6 +18,7 @@ from batcher.cluster.figures import values_of
 from batcher.cluster.messages import Standing
 from batcher.manifest.model import Manifest
 from batcher.outputs.result_store import Store
+from batcher.runs.hands import borrowed
 from batcher.runs.preflight import open_batch, reach, refuse_foreign_attempts
 from batcher.runs.wiring import account_of
 from batcher.stages.capability_checks import prove_fence, prove_listing
@@ -33,8 +34,8 @@ class Checked:
     """The outcome of the checks.
 
     `key`: the service accepts the API key. `listing`: the job list has shown a job of ours at some
-    time. `fence`: a deleted upload can't be used any more. `cluster`: how the cluster is that reads
-    documents, with a hand on each node; empty without one.
+    time. `fence`: a deleted upload can't be used any more. `cluster`: how the cluster is, with a
+    hand on each node; empty without one.
     """
 
     service: str
@@ -71,6 +72,7 @@ async def check(manifest: Manifest, *, tell: Callable[[str], None]) -> Checked:
         Store(manifest.output.directory, manifest.output.access).check_writable()
         reached = await stack.enter_async_context(reach(manifest, control, clock))
         refuse_foreign_attempts(ledger, reached)
+        await stack.enter_async_context(borrowed(manifest, control))
         account = account_of(manifest, reached)
         fence = await prove_fence(ledger, reached.client, account)
         try:

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 from batcher.adapters.clock import SteadyClock
 from batcher.adapters.rate_limits import WORTH_A_WORD, RateLimiter, RateLimits
+from batcher.cluster.hands import FileHands
 from batcher.common.formatting import pluralize
 from batcher.common.signals import until_any
 from batcher.core.lifecycle import OPEN, OUT
@@ -77,7 +78,7 @@ class RunContext(NamedTuple):
     """What a run of any kind works with.
 
     `rate_limits` is None where those of the manifest apply. `only` are the documents that a run
-    which cancels is for; None: all.
+    which cancels is for; None: all. `hands` hash and upload large files, if there are any.
     """
 
     manifest: Manifest
@@ -90,6 +91,7 @@ class RunContext(NamedTuple):
     rate_limits: RateLimits | None = None
     callback: Callback | None = None
     only: frozenset[int] | None = None
+    hands: FileHands | None = None
 
 
 class CollectRun:
@@ -115,6 +117,7 @@ class CollectRun:
             jobs=self.jobs,
             clock=clock,
             rng=rng,
+            hands=means.hands,
         )
         schedule = schedule_of(ledger, manifest.service.result_retention)
         self.sink = Sink(context, store)
@@ -382,12 +385,14 @@ class Run(CollectRun):
 
     def __init__(self, means: RunContext) -> None:
         super().__init__(means)
-        manifest, ledger, _, reached, control, clock, _, _, callback, _ = means
+        manifest, ledger, _, reached, control, clock, _, _, callback, _, hands = means
         self._is_sample = manifest.limits.is_sample
         self._mirror = manifest.output.mirror
         self.time_limit = TimeLimit(manifest.limits, control, clock=clock)
         self.consent = Consent(ledger, control, unasked=unasked(manifest))
-        self.scanner = Scanner(ledger, manifest, self.consent, clock=clock, tell=control.warn)
+        self.scanner = Scanner(
+            ledger, manifest, self.consent, clock=clock, tell=control.warn, hands=hands
+        )
         self.chain = Chain(ledger, self.scanner.done) if len(manifest.jobs) > 1 else None
         self.passwords = Passwords(manifest.sources, where=manifest.where)
         inputs = InputResolver(

@@ -219,7 +219,9 @@ class RunMetrics:
 
 def _of_cluster(standing: Standing) -> Iterator[Any]:
     hands = GaugeMetricFamily(
-        "batcher_cluster_hands", "Processes that read documents, by node.", labels=["node"]
+        "batcher_cluster_hands",
+        "Processes that read documents, or hash and upload files, by node.",
+        labels=["node"],
     )
     for node in standing.nodes:
         hands.add_metric([node.address], node.hands)
@@ -227,12 +229,21 @@ def _of_cluster(standing: Standing) -> Iterator[Any]:
     done: dict[tuple[str, str], dict[tuple[str], float]] = {
         ("batcher_cluster_documents", "Documents read, by node."): {},
         ("batcher_cluster_pages", "Pages read, by node."): {},
-        ("batcher_cluster_busy_seconds", "Seconds in which a node was reading."): {},
+        ("batcher_cluster_hashed_files", "Files hashed, by node."): {},
+        ("batcher_cluster_uploaded_files", "Files uploaded, by node."): {},
+        ("batcher_cluster_uploaded_bytes", "Bytes of files uploaded, by node."): {},
+        ("batcher_cluster_busy_seconds", "Seconds in which a node was at work."): {},
     }
     for node in standing.nodes:
-        for numbers, number in zip(
-            done.values(), (node.documents, node.pages, node.seconds), strict=True
-        ):
+        amounts = (
+            node.documents,
+            node.pages,
+            node.hashed,
+            node.uploaded,
+            node.bytes,
+            node.seconds,
+        )
+        for numbers, number in zip(done.values(), amounts, strict=True):
             numbers[(node.address,)] = number
     for (name, about), numbers in done.items():
         yield _counter(name, about, ["node"], numbers)

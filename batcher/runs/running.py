@@ -36,6 +36,7 @@ from batcher.outputs.shapes import shape_of_job
 from batcher.runs.callback import calling_back
 from batcher.runs.cancelling import Chosen, chosen
 from batcher.runs.cluster_record import recording
+from batcher.runs.hands import borrowed
 from batcher.runs.kinds import Cancellation, CollectRun, Run, RunContext
 from batcher.runs.mirror_claim import claim_mirror, refuse_foreign_mirror
 from batcher.runs.notifications import publish, publish_failure
@@ -143,6 +144,9 @@ async def _to_its_end(
             reach(manifest, control, clock, ledger.secrets, meter=metrics)
         )
         refuse_foreign_attempts(ledger, reached)
+        hands = None
+        if kind.submits:
+            hands = await stack.enter_async_context(borrowed(manifest, control))
         if watch is not None:
             watch(ledger)
         callback = await stack.enter_async_context(
@@ -176,6 +180,7 @@ async def _to_its_end(
                 rng,
                 callback=callback,
                 only=None if meant is None else meant.documents,
+                hands=hands,
             )
         )
         if metrics is not None:

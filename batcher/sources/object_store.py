@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -275,6 +276,17 @@ def _found(source: Source, meta: Any) -> Found:
         place=SIGNED if source.transfer == "presign" else None,
         content=None if problem else _content(name, meta),
     )
+
+
+def content_by(headers: Mapping[str, str], name: str) -> str:
+    """Return the content key of an object by the headers of its store's answer."""
+    modified = headers.get("Last-Modified")
+    meta = {
+        "e_tag": headers.get("ETag"),
+        "last_modified": parsedate_to_datetime(modified) if modified else None,
+        "size": headers.get("Content-Length"),
+    }
+    return _content(name, meta)
 
 
 def _content(name: str, meta: Any) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from batcher.adapters.rate_limits import RateLimits
+from batcher.cluster.hands import FileHands
 from batcher.ledger.ledger import Ledger
 from batcher.reducto.client import Api
 from batcher.stages.job_tracker import JobTracker
@@ -27,3 +28,4 @@ class StageContext:
     jobs: JobTracker
     clock: Callable[[], float]
     rng: random.Random
+    hands: FileHands | None = None  # for large files

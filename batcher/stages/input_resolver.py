@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,7 @@ from batcher.sources.listing import ROW
 from batcher.sources.object_store import SIGNED, Fetched
 from batcher.sources.passwords import Passwords
 from batcher.stages.context import StageContext
+from batcher.stages.uploads import InStore
 
 # bytes up to which a file is read at once rather than streamed: those of all documents in hand are
 # in memory
@@ -44,8 +46,8 @@ class Named:
     password: str | None = field(default=None, repr=False)
 
 
-# The bytes of a small file; for a large one, where to stream them from.
-Content = bytes | Path | Fetched | Named | SourceError
+# The bytes of a small file; for a large one, where to stream them from, or have a hand do so.
+Content = bytes | Path | Fetched | InStore | Named | SourceError
 
 
 class InputResolver:
@@ -58,6 +60,7 @@ class InputResolver:
         parts: Path,
         ignored: Mapping[str, Collection[str]],
     ) -> None:
+        self._hands = context.hands
         self._ledger = context.ledger
         self._passwords = passwords
         self._account = account
@@ -81,17 +84,35 @@ class InputResolver:
             lambda: [
                 (
                     document,
-                    Named(job) if job else _content(document, self._parts, self._ignored),
+                    Named(job) if job else self._content(document),
                 )
                 for document, job in zip(due, jobs, strict=True)
             ]
         )
         for _, content in contents:
+            if isinstance(content, InStore):
+                self._ledger.secrets.keep_address(content.address)
             if isinstance(content, Named):
                 source = content.input.source
                 for one in (source,) if isinstance(source, str) else source:
                     self._ledger.secrets.keep_address(one)
         return contents
+
+    def _content(self, due: Due) -> Content:
+        """Return what a document is uploaded from, or the address of it. Not for the loop."""
+        if self._is_for_hands(due):
+            # a store that signs nothing may still be read from here
+            with suppress(SourceError):
+                return InStore(object_store.signed(due.folder, due.source), self._parts)
+        return _content(due, self._parts, self._ignored)
+
+    def _is_for_hands(self, due: Due) -> bool:
+        """Return whether hands may take the object from its store; nobody here is to open it."""
+        if self._hands is None or due.state is State.UPLOADED or due.place is not None:
+            return False
+        if is_file(due) or due.size < self._hands.worth_handing_over:
+            return False
+        return not self._passwords.of(due.folder, due.source, due.place)
 
     async def password(self, due: Due, content: Content) -> str | None:
         """Return the password that opens the document, if it needs one.
@@ -104,6 +125,7 @@ class InputResolver:
         if isinstance(content, Named):
             # the document isn't read here, so its first password is used without a try
             return None if isinstance(content.input, UpstreamJob) else named[0]
+        assert not isinstance(content, InStore), "hands get no document that is to be opened"
         return await asyncio.to_thread(self._opening, due, content, named)
 
     def _opening(
@@ -111,7 +133,7 @@ class InputResolver:
     ) -> str | None:
         uploaded = due.state is State.UPLOADED and not is_file(due)  # and no longer on this machine
         there = _object(due._replace(state=State.QUEUED), self._parts) if uploaded else content
-        assert not isinstance(there, Named | SourceError)
+        assert not isinstance(there, InStore | Named | SourceError)
         try:
             return self._passwords.opening(
                 there.path if isinstance(there, Fetched) else there, named

@@ -49,7 +49,7 @@ class RunControl:
     outlook: Outlook | None = None  # what the run expects, once it has begun
     refused: str = ""  # what nobody agreed to, while the rest of the run continued
     warnings: list[str] = field(default_factory=list)
-    cluster: Standing | None = None  # how the cluster is that reads documents, if there is one
+    cluster: Standing | None = None  # how the cluster of the run is, if it has one
     secrets: Secrets = field(default_factory=Secrets)  # cut out of every message
     _told: set[str] = field(default_factory=set)
     _in_a_row: int = 0
@@ -96,7 +96,7 @@ class RunControl:
         if lost > 0:
             self.tell(
                 f"the cluster has lost {pluralize(lost, 'hand')}, and has {standing.hands} now; "
-                "what they were reading is read again"
+                "what they were at is done again"
             )
         for words in standing.refused:
             if words not in before.refused:
@@ -111,6 +111,12 @@ class RunControl:
         words = self.secrets.cut(words)
         self.warnings.append(words)
         self.tell(words)
+
+    def warn_once(self, what: str, why: str) -> None:
+        """Report something that may happen to many documents, with the reason of the first."""
+        if what not in self._told:
+            self._told.add(what)
+            self.warn(f"{what}: {why}")
 
     def warn_of_wait(self, what: str, until: datetime, why: str) -> None:
         """Report a wait as it begins; only the first of each kind is kept for the run's summary."""

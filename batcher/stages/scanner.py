@@ -12,11 +12,12 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Se
 from itertools import islice
 from typing import Any
 
+from batcher.cluster.hands import FileHands
 from batcher.common.formatting import pluralize
-from batcher.common.names import SETTLING, content_key, settled
+from batcher.common.names import SETTLING, settled
 from batcher.core.chain import Overrides, Step, steps_of
 from batcher.core.lifecycle import State
-from batcher.errors import BatcherError, ManifestError, Problem, SourceError, first_of
+from batcher.errors import BatcherError, ManifestError, Problem, first_of
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger, Seen
 from batcher.ledger.queries.rows import Known
@@ -26,6 +27,7 @@ from batcher.reducto.option_checks import REFUSE, unknown_in, unknown_options
 from batcher.sources import directory, listing, object_store
 from batcher.sources.directory import Found
 from batcher.sources.left_out import LeftOut, Reason
+from batcher.stages.hashing import contents_of
 from batcher.stages.repay_guard import Consent
 from batcher.stages.second_tries import take_up
 
@@ -44,6 +46,7 @@ class Scanner:
         *,
         clock: Callable[[], float],
         tell: Callable[[str], None] = lambda words: None,
+        hands: FileHands | None = None,
     ) -> None:
         """`tell` is called with messages for people who watch the run."""
         self.done = asyncio.Event()
@@ -57,6 +60,7 @@ class Scanner:
         self._manifest = manifest
         self._clock = clock
         self._tell = tell
+        self._hands = hands
         # by name: the other folder that has a document of the same name
         self._namesakes: dict[str, str] = {}
         self._endpoints = {job.name: job.endpoint for job in manifest.jobs}
@@ -209,7 +213,7 @@ class Scanner:
         await self._confirm(group, fresh, known)
         if not fresh:
             return
-        contents = await asyncio.to_thread(_read_all, fresh)
+        contents = await contents_of(fresh, self._hands)
         versions: list[Version] = []
         touched: list[Seen] = []
         for found, (content, trouble) in zip(fresh, contents, strict=True):
@@ -361,17 +365,3 @@ def _version(
 
 def _take(found: Iterator[Found]) -> list[Found]:
     return list(islice(found, GROUP))
-
-
-def _read_all(group: Sequence[Found]) -> list[tuple[str | None, str | None]]:
-    """Return (content key, None) or (None, what is wrong) for each file."""
-    return [_read(found) for found in group]
-
-
-def _read(found: Found) -> tuple[str | None, str | None]:
-    if found.problem or found.content is not None:
-        return found.content, None
-    try:
-        return content_key(directory.digest(found.path), found.place or found.name), None
-    except SourceError as error:
-        return None, directory.reason(error, str(found.path))

@@ -14,12 +14,13 @@ from batcher.sources.object_store import Fetched
 from batcher.stages.context import StageContext
 from batcher.stages.input_resolver import Named, is_file
 from batcher.stages.silence_monitor import SilenceMonitor
+from batcher.stages.uploads import InStore, Uploads
 
 
 class Uploader:
     def __init__(self, context: StageContext, policy: Policy, silence: SilenceMonitor) -> None:
         self._ledger = context.ledger
-        self._client = context.client
+        self._uploads = Uploads(context)
         self._rate_limit = context.rate_limits.upload
         self._control = context.control
         self._clock = context.clock
@@ -27,7 +28,9 @@ class Uploader:
         self._policy = policy
         self._silence = silence
 
-    async def upload(self, due: Due, content: bytes | Path | Fetched | SourceError) -> Named | None:
+    async def upload(
+        self, due: Due, content: bytes | Path | Fetched | InStore | SourceError
+    ) -> Named | None:
         """Return the document as the service can read it.
 
         None if the run stops, or if the upload failed, which is recorded. Raises `content` where
@@ -35,24 +38,10 @@ class Uploader:
         """
         if isinstance(content, SourceError):
             raise content
-        if not isinstance(content, Fetched):
-            return await self._upload(due, content)
-        try:
-            return await self._upload(due, content.path)
-        finally:
-            content.path.unlink(missing_ok=True)
-
-    async def _upload(self, due: Due, content: bytes | Path) -> Named | None:
         # the hash of an object in a store isn't known before it is fetched
         sha256 = due.content.partition(".")[0] if is_file(due) else None
-        # an id from a listing doesn't show the file's type, so the name is taken from the place
-        place = due.place or due.source
-        name = place.rpartition("/")[2]
-        await self._rate_limit.acquire()
-        if self._control.stopped.is_set():
-            return None
         try:
-            upload = await self._client.upload(content, name=name, sha256=sha256)
+            upload = await self._uploads.upload(due, content, sha256=sha256)
         except Unauthorised as error:
             words = str(error)
             self._control.stop(words, ExitCode.SERVICE_FAILED, abort=True)
@@ -60,6 +49,8 @@ class Uploader:
         except ServiceError as error:
             self._rate_limit.hold(error)
             await self._put_off(due, error)
+            return None
+        if upload is None:
             return None
         self._rate_limit.answered()
         self._silence.answered()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from batcher.common.formatting import pluralize
+from batcher.common.formatting import format_bytes, pluralize
 
 
 def cluster_lines(values: Mapping[str, Any], *, under_way: bool) -> Iterator[str]:
-    """Yield a line on the cluster, one for each node that has read, and one for each trouble."""
+    """Yield a line on the cluster, one for each node, and one for each trouble."""
     nodes = values["nodes"]
     if under_way:
         at = sum(1 for node in nodes if node["hands"])
@@ -18,7 +18,7 @@ def cluster_lines(values: Mapping[str, Any], *, under_way: bool) -> Iterator[str
         words = pluralize(len(nodes), "node")
     yield f"cluster: {words}{_losses(values)}"
     for node in nodes:
-        yield f"  {node['address']}: {_read(node) if node['documents'] else _ready(node)}"
+        yield f"  {node['address']}: {_of_node(node, for_files=values.get('for_files', False))}"
     yield from values["refused"]
 
 
@@ -29,6 +29,21 @@ def _losses(values: Mapping[str, Any]) -> str:
         if number
     ]
     return f"; {' and '.join(lost)} lost" if lost else ""
+
+
+def _of_node(node: Mapping[str, Any], *, for_files: bool) -> str:
+    if for_files:
+        return _moved(node)
+    return _read(node) if node["documents"] else _ready(node)
+
+
+def _moved(node: Mapping[str, Any]) -> str:
+    """Return what a node has done with files, or could do."""
+    hashed, uploaded = node["hashed"], node["uploaded"]
+    if not hashed and not uploaded:
+        return f"{pluralize(node['hands'], 'hand')}, hashes and uploads large files"
+    size = format_bytes(node["bytes"])
+    return f"{pluralize(hashed, 'file')} hashed, {uploaded:,} uploaded ({size})"
 
 
 def _ready(node: Mapping[str, Any]) -> str:

@@ -197,7 +197,9 @@ def _speed(found: Statistics) -> Iterator[str]:
 
 
 def _cluster(values: Mapping[str, Any]) -> str:
-    """Return the table of what each node of the cluster has read in the latest run."""
+    """Return the table of what each node of the cluster has done in the latest run."""
+    if values.get("for_files"):
+        return _moved(values)
     rows = [
         (
             plain(node["address"]),
@@ -207,12 +209,32 @@ def _cluster(values: Mapping[str, Any]) -> str:
         )
         for node in values["nodes"]
     ]
-    lost = f"{pluralize(values['lost_hands'], 'hand')}, {pluralize(values['lost_nodes'], 'node')}"
     return table(
-        f"What the nodes of the cluster read in the last run; lost: {lost}",
+        f"What the nodes of the cluster read in the last run; lost: {_lost(values)}",
         ("node", "documents", "pages", "pages a second"),
         rows or [("none", "0", "0", "0")],
     )
+
+
+def _moved(values: Mapping[str, Any]) -> str:
+    rows = [
+        (
+            plain(node["address"]),
+            f"{node['hashed']:,}",
+            f"{node['uploaded']:,}",
+            format_bytes(node["bytes"]),
+        )
+        for node in values["nodes"]
+    ]
+    return table(
+        f"What the nodes of the cluster did in the last run; lost: {_lost(values)}",
+        ("node", "files hashed", "files uploaded", "size"),
+        rows or [("none", "0", "0", "0")],
+    )
+
+
+def _lost(values: Mapping[str, Any]) -> str:
+    return f"{pluralize(values['lost_hands'], 'hand')}, {pluralize(values['lost_nodes'], 'node')}"
 
 
 def _bar(count: Count) -> Bar:

@@ -20,7 +20,7 @@ from aiohttp import web
 
 from batcher.errors import NotFound
 from batcher.reducto import api_types
-from batcher.reducto.fake_client import FakeClient, FakeJob, FakeService
+from batcher.reducto.fake_client import PLACES, FakeClient, FakeJob, FakeService
 
 KEY = "peer-key"
 Handler = Callable[["Peer", web.Request], Awaitable[web.StreamResponse]]
@@ -43,6 +43,8 @@ class Peer:
     headers: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
     off: float = 0.0  # seconds that its clock, as its `Date` shows it, is ahead of ours
     padding: int = 0  # bytes by which each result is larger
+    signature: str = "signed"  # of the addresses that it announces
+    puts: Counter[str] = field(default_factory=Counter)  # by upload, of what is put at addresses
     accepted: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, request: web.Request, call: str) -> web.StreamResponse:
@@ -58,10 +60,25 @@ class Peer:
         return answer
 
     async def upload(self, request: web.Request) -> web.StreamResponse:
+        if not request.content_type.startswith("multipart/"):
+            await request.read()
+            self.calls["announce"] += 1
+            announced = self.service.announce("")
+            url = f"{self.url}/places/{announced.file_id}?signature={self.signature}"
+            return web.json_response({"file_id": announced.file_id, "presigned_url": url})
         part = await (await request.multipart()).next()
         assert part is not None
         content = bytes(await part.read())  # type: ignore[union-attr]
         return web.json_response({"file_id": self.service.take_upload(content, "")})
+
+    async def put(self, request: web.Request) -> web.StreamResponse:
+        """Takes what is put at an announced address, and who asked with the key."""
+        assert "Authorization" not in request.headers
+        assert request.query["signature"] == self.signature
+        file_id = request.match_info["id"]
+        self.puts[file_id] += 1
+        self.service.put(f"{PLACES}{file_id}", await request.read())
+        return web.Response()
 
     async def delete_upload(self, request: web.Request) -> web.StreamResponse:
         known = self.service.uploads.pop(request.match_info["id"], None)
@@ -143,6 +160,7 @@ async def listening(peer: Peer, *, tls: ssl.SSLContext | None = None) -> AsyncIt
         ("GET", "/blob/{id}", "blob"),
         ("GET", "/jobs", "jobs"),
         ("POST", "/nobody", "nobody"),
+        ("PUT", "/places/{id:.+}", "put"),
     ):
         app.router.add_route(method, path, _route(peer, call))
     runner = web.AppRunner(app, shutdown_timeout=0.1)

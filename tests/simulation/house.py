@@ -13,6 +13,7 @@ from pathlib import Path
 
 from virtual import unhurried
 
+from batcher.cluster.hands import FileHands
 from batcher.core.lifecycle import State
 from batcher.core.summary import Audit
 from batcher.ledger.ledger import Ledger, open_ledger
@@ -53,6 +54,7 @@ class House:
         self.listing: Path | None = None  # in the inbox's place
         self.later_jobs: tuple[Job, ...] = ()  # of a chain
         self.control = RunControl()
+        self.hands: FileHands | None = None
 
     def put(self, **files: str) -> None:
         for name, text in files.items():
@@ -106,6 +108,7 @@ class House:
                 clock,
                 random.Random(1),
                 unhurried(),
+                hands=self.hands,
             )
         )
         task = asyncio.create_task(run.to_its_end())

@@ -76,6 +76,7 @@ def test_a_put_that_fails_is_tried_again_later_at_another_address(house: House, 
 
 def test_a_file_that_has_changed_is_not_sent_as_it_was(house: House):
     """A hand reports only that it isn't the file that was seen; this machine finds out why."""
+    house.put(large="a long letter" * 100_000)  # it isn't read before it is sent
     hands = lent(house, 200, Failure.NOT_HERE)
     do = hands.do
 

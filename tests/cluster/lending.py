@@ -125,6 +125,19 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def process_at(port: int) -> int:
+    """Return the process that has a connection from this port of this machine."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        words = line.split()
+        if int(words[1].rpartition(":")[2], 16) != port:
+            continue
+        for link in Path("/proc").glob("[0-9]*/fd/*"):
+            with suppress(OSError):
+                if str(link.readlink()) == f"socket:[{words[9]}]":
+                    return int(link.parts[2])
+    raise AssertionError(f"nobody has a connection from port {port}")
+
+
 def _session() -> int:
     """Return the process with which the cluster ends: pytest's own, or that of its workers."""
     return os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()

@@ -6,15 +6,20 @@ Nothing is lost with them but time; a document that its own reader dies of still
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from aiohttp import web
 from desk import LONG, Desk, one_of
-from lending import PARSER, end_all, start_cluster
+from lending import PARSER, end_all, process_at, start_cluster
+from places import place
 
 from batcher.cluster.crew import Crew
+from batcher.cluster.file_tasks import Failure, Hashing, Putting, StoredFile
 from batcher.cluster.messages import Wanted
 from batcher.cluster.on_ray import RayHand, RayHands
 from batcher.errors import ClusterLost, ClusterUnusable
@@ -206,3 +211,66 @@ def test_without_the_extra_that_is_said(monkeypatch):
 async def _enter() -> None:
     async with RayHands(wanted("auto")):
         pass
+
+
+class Waiting:
+    """A place that reads what is put and answers when it may; it knows who has put."""
+
+    def __init__(self) -> None:
+        self.may_answer = asyncio.Event()
+        self.ports: list[int] = []
+
+    async def take(self, request: web.Request) -> web.Response:
+        assert request.transport is not None
+        self.ports.append(request.transport.get_extra_info("peername")[1])
+        await request.read()
+        await self.may_answer.wait()
+        return web.Response()
+
+
+def letter(folder: Path) -> StoredFile:
+    (folder / "a.txt").write_text("a letter")
+    return StoredFile(str(folder), "a.txt", 8)
+
+
+async def test_a_put_whose_hand_is_lost_is_given_to_no_other(cluster, tmp_path: Path):
+    """Whoever asked for it asks for another address; the next file finds a hand."""
+    sha256 = hashlib.sha256(b"a letter").hexdigest()
+    asked = Wanted(address=cluster, hands=2)
+    there = Waiting()
+    async with RayHands(asked) as hands, place(there.take) as url:
+        await until(lambda: hands.standing.hands == 2)
+        putting = asyncio.create_task(hands.do(Putting(letter(tmp_path), url, sha256)))
+        await until(lambda: bool(there.ports))
+        os.kill(process_at(there.ports[0]), signal.SIGKILL)
+        assert (await putting).failure is Failure.LOST
+        there.may_answer.set()
+        await until(lambda: hands.standing.hands == 2 and hands.standing.lost_hands == 1)
+        assert (await hands.do(Putting(letter(tmp_path), f"{url}?2", sha256))).status == 200
+        assert len(there.ports) == 2
+
+
+async def test_a_put_whose_foreman_is_lost_is_not_begun_anew(cluster, tmp_path: Path):
+    """Its hand may still be at it; without a hand there is none to wait for."""
+    sha256 = hashlib.sha256(b"a letter").hexdigest()
+    there = Waiting()
+    async with RayHands(Wanted(address=cluster, hands=1)) as hands, place(there.take) as url:
+        task = Putting(letter(tmp_path), url, sha256)
+        putting = asyncio.create_task(hands.do(task))
+        await until(lambda: bool(there.ports))
+        assert hands.foreman is not None
+        os.kill(hands.foreman, signal.SIGKILL)
+        assert (await putting).failure is Failure.LOST
+        assert (await hands.do(task)).failure is Failure.NOT_HERE
+        there.may_answer.set()
+        await until(lambda: (hands.standing.hands, hands.standing.lost_hands) == (1, 1))
+        assert (await hands.do(Hashing(letter(tmp_path)))).sha256 == sha256
+        assert len(there.ports) == 1
+
+
+async def test_a_node_that_does_not_see_the_files_is_told_of(cluster):
+    """With the folder and what to do; one without files only has to be there."""
+    marks = [StoredFile("/", "", 0), StoredFile("/no/such", "a.txt", 8)]
+    with pytest.raises(ClusterUnusable, match=r"doesn't see the files of /no/such, .*mount that"):
+        async with RayHands(Wanted(address=cluster, hands=1, landmarks=marks)):
+            pass

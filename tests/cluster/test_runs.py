@@ -97,7 +97,6 @@ def test_a_batch_whose_cluster_is_gone_stops_and_goes_on_later(cluster, tmp_path
         (("-S", "cluster.address=127.0.0.9:1"), 2, "no Ray cluster answers at 127.0.0.9:1"),
         (("-S", "cluster.hand=3"), 2, "cluster.hand: unknown key (did you mean hands?)"),
         (("-S", "cluster.memory=900GB"), 2, "each takes 900.0 GB of memory"),
-        (("--service", "reducto"), 2, "has no use for a cluster"),
     ],
 )
 def test_what_can_t_be_is_told(cluster, letters, tmp_path, words, exit_code, said):

@@ -25,6 +25,7 @@ class Book:
         self.requests: Counter[str] = Counter()
         self.numbers = count(1)
         self.submitted_at = 0.0
+        self.url = ""
 
     def answer(self, method: str, path: str, body: memoryview) -> tuple[int, bytes]:
         path, _, query = path.partition("?")
@@ -33,9 +34,14 @@ class Book:
         return getattr(self, f"{method}_{part}".lower())(path, query, body)
 
     def post_upload(self, path: str, query: str, body: memoryview) -> tuple[int, bytes]:
-        file_id = f"reducto://{next(self.numbers):032x}"
+        number = next(self.numbers)
+        file_id = f"reducto://{number:032x}"
         self.uploads.add(file_id)
-        return 200, b'{"file_id":"%s","presigned_url":null}' % file_id.encode()
+        place = f'"{self.url}/places/{number}"' if body == b"{}" else "null"
+        return 200, f'{{"file_id":"{file_id}","presigned_url":{place}}}'.encode()
+
+    def put_places(self, path: str, query: str, body: memoryview) -> tuple[int, bytes]:
+        return 200, b""
 
     def delete_upload(self, path: str, query: str, body: memoryview) -> tuple[int, bytes]:
         return (200, b"{}") if self.uploads.discard(path[8:]) is None else (404, b"{}")
@@ -153,7 +159,8 @@ async def main() -> None:
     server = await asyncio.get_running_loop().create_server(
         lambda: Connection(book), "127.0.0.1", 0
     )
-    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    book.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    print(book.url, flush=True)
     await server.serve_forever()
 
 

@@ -46,17 +46,17 @@ def test_what_is_wrong_is_told(cluster: dict[str, object], words: str):
         manifest_with(cluster)
 
 
-def test_ray_and_a_service_of_this_machine_are_needed(monkeypatch, tmp_path):
+def test_ray_and_something_to_do_are_needed(monkeypatch, tmp_path):
     """Both are told of at once, with the command that installs the extra."""
     monkeypatch.setattr(loading, "find_spec", lambda name: None if name == "ray" else object())
     path = tmp_path / "m.toml"
-    (tmp_path / "inbox").mkdir()
     path.write_text(
-        'service = "reducto"\nsource = { directory = "inbox" }\noutput = { directory = "out" }\n'
+        'service = "reducto"\nsource = { url = "s3://inbox", transfer = "presign" }\n'
+        'output = { directory = "out" }\n'
         "[cluster]\n"
     )
     with pytest.raises(ManifestError) as told:
         loading.load(path)
     words = str(told.value)
     assert "pip install 'reducto-batcher[ray]'" in words
-    assert 'has no use for a cluster (take it out, or set service = "local")' in words
+    assert "there is nothing for a cluster to upload (take it out, or set " in words

@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from answers import KEY_IN
+from hands import hands_of
 from inbox import Inbox
 from virtual import VirtualLoop, unhurried
 from witnesses import secrets_told, violations
@@ -87,6 +88,7 @@ class _Life:
         self.credits: dict[int, float] = {}  # … or may spend only so much
         # by digest: a person decided that it may be paid for once more
         self.pardons: Counter[str] = Counter()
+        self.hands = hands_of(world)
         self.stormy = world.rng.randint(1, RUNS_AT_MOST // 2)
 
     def lived(self) -> Outcome:
@@ -239,7 +241,8 @@ class _Life:
         control.trace = lambda text: world.gossip.told.append(ledger.secrets.cut(text))
         means = RunContext(manifest, ledger, world.disk, reached, control, world.clock, world.rng)
         only = self._named(ledger) if kind is Cancellation else None
-        run = kind(means._replace(rate_limits=unhurried(), callback=Caller(world), only=only))
+        means = means._replace(rate_limits=unhurried(), callback=Caller(world), only=only)
+        run = kind(means._replace(hands=self.hands))
         before = _cancelled(ledger)
         try:
             async with asyncio.timeout(LONGEST_RUN):

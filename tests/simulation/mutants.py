@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from world import SimWriter
 
+from batcher.cluster.file_tasks import Putting
 from batcher.core import absence, events, inflight, reservations
 from batcher.core.lifecycle import State
 from batcher.core.summary import Audit
@@ -25,6 +26,7 @@ from batcher.ledger.queries.rows import Upstream
 from batcher.ledger.queries.sending import SendingQueries
 from batcher.ledger.queries.tracking import TrackingQueries
 from batcher.outputs.result_store import Item
+from batcher.reducto import api_types
 from batcher.stages import fetcher, job_answers, scanner
 from batcher.stages import job_list_scan as scan
 from batcher.stages.auditor import Auditor
@@ -38,6 +40,7 @@ from batcher.stages.recovery import Recovery
 from batcher.stages.run_control import RunControl
 from batcher.stages.sender import Sender
 from batcher.stages.sink import Sink
+from batcher.stages.uploads import Uploads
 
 Patch = tuple[Any, str, Any]
 
@@ -66,6 +69,39 @@ def _repeats_the_post() -> list[Patch]:
         )
 
     return [(Sender, "_post", again)]
+
+
+def _has_one_address_put_to_twice() -> list[Patch]:
+    """A second hand gets the address of one that was lost."""
+
+    async def again(self: Uploads, hands: Any, source: Any, name: str, sha256: str) -> Any:
+        announced = await self._client.announce(name=name)
+        for _ in range(3):
+            report = await hands.do(Putting(source, announced.presigned_url or "", sha256))
+            if report.failure is None:
+                return api_types.Upload(announced.file_id)
+        return None
+
+    return [(Uploads, "_by_hand", again)]
+
+
+def _has_hands_post() -> list[Patch]:
+    """An engine has a POST done again whose hand is lost: it may have been sent."""
+    post = Sender._post
+
+    async def by_engine(self: Sender, due: Any, input: Any, call: Any) -> events.Event:
+        hands: Any = self._uploader._uploads._hands
+
+        async def under_retries() -> str:
+            if hands is not None and hands.mood().startswith("lost"):
+                with suppress(ServiceError):
+                    await call()
+            job_id: str = await call()
+            return job_id
+
+        return await post(self, due, input, under_retries)
+
+    return [(Sender, "_post", by_engine)]
 
 
 def _takes_unknown_for_refused() -> list[Patch]:
@@ -436,6 +472,8 @@ MUTANTS: Final[dict[str, Callable[[], list[Patch]]]] = {
     "deletes what it fetches": _deletes_what_it_fetches,
     "forgets to clean": _forgets_to_clean,
     "commits without sync": _commits_without_sync,
+    "puts twice at one address": _has_one_address_put_to_twice,
+    "posts under an engine's retries": _has_hands_post,
     "believes the first 404": _believes_the_first_404,
     "reads one page of the listing": _reads_one_page_of_the_listing,
     "believes any listing": _believes_any_listing,

@@ -239,6 +239,11 @@ class SimService(FakeService):
         self.uploaded_at[file_id] = self.clock()
         return file_id
 
+    def announce(self, extension: str) -> api_types.Upload:
+        announced = super().announce(extension)
+        self.uploaded_at[announced.file_id] = self.clock()
+        return announced
+
     def accept(self, endpoint: str, source: str, config: str) -> FakeJob:
         if self.clock() > self.uploaded_at.get(source, 0.0) + UPLOADS_KEPT:
             self.uploads.pop(source, None)
@@ -469,6 +474,10 @@ class SimTwin(FakeClient):
     ) -> api_types.Upload:
         with self._quoted():
             return await super().upload(content, name=name, sha256=sha256)
+
+    async def announce(self, *, name: str) -> api_types.Upload:
+        with self._quoted():
+            return await super().announce(name=name)
 
     async def delete_upload(self, file_id: str) -> bool:
         with self._quoted():

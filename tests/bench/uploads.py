@@ -1,0 +1,66 @@
+"""What hands save the head of a hosted batch: `python tests/bench/uploads.py`, with Ray installed.
+
+The same files are sent to one stub service by a run alone, and by one with hands on two local Ray
+nodes, in turn. What counts is the processor time of the run with its foreman for a document: the
+difference between a large batch and a small one, so that starting up is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "cluster")]
+
+from contest import batcher, inbox_of, run, stub  # noqa: E402
+from lending import start_cluster  # noqa: E402
+
+RESULT = ("--result-bytes", "50000")
+SIZES = {"50 KB": 50_000, "2 MB": 2_000_000}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--documents", type=int, default=400, help="of the large batch")
+    parser.add_argument("--few", type=int, default=100, help="documents of the small batch")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as root:
+        nodes = ("127.0.0.2", "127.0.0.3")
+        start_cluster(Path(root, "nodes"), os.getpid(), *nodes, apart=False)
+        address = Path(root, "nodes").read_text().split()[0]
+        on = ("--on", "ray", "-S", f"cluster.address={address}", "-S", "cluster.hands=4")
+        for name, size in SIZES.items():
+            _compare(name, size, on, arguments)
+
+
+def _compare(name: str, size: int, on: tuple[str, ...], asked: argparse.Namespace) -> None:
+    alone: list[float] = []
+    handed: list[float] = []
+    with (
+        inbox_of(asked.few, size) as few,
+        inbox_of(asked.documents, size) as many,
+        stub(*RESULT) as url,
+    ):
+        for _ in range(asked.rounds):
+            for words, spent in (((), alone), (on, handed)):
+                small = run(batcher(*words), url, few).cpu
+                large = run(batcher(*words), url, many).cpu
+                spent.append((large - small) / (asked.documents - asked.few) * 1e3)
+    ratio = median(b / a for a, b in zip(alone, handed, strict=True))
+    print(
+        f"{name:6} alone {median(alone):5.2f} ms, with hands {median(handed):5.2f} ms of CPU a "
+        f"document: {ratio:.2f} ({', '.join(f'{b / a:.2f}' for a, b in zip(alone, handed, strict=True))})",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from batcher.cluster.crew import Crew, HandLost
+from batcher.cluster.crew import Crew
 from batcher.cluster.file_tasks import Failure, FileReport, FileTask
 from batcher.cluster.messages import Answer, Order
 from batcher.reducto.exchange import uploading
@@ -58,7 +58,7 @@ class FileOrders:
                 for task, report in zip(tasks, reports, strict=True):
                     self._crew.count_file(hand, task, report)
                 return reports
-        except HandLost:
+        except Exception:  # whatever it is, the answer is waited for
             return [FileReport(failure=Failure.LOST)] * len(tasks)
 
 

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 import stat
+from collections import deque
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -127,23 +128,29 @@ def found_at(path: bytes, name: str) -> Found:
 
 def some_files(folder: Path, number: int) -> list[Found]:
     """Return up to so many plain files of the folder that are quickly found; it may have more."""
-    found: list[Found] = []
     root = os.fsencode(folder)
-    below = os.walk(root)
-    looked_at = 0
-    for here, folders, names in below:
-        folders.sort()
-        for name in sorted(names):
-            path = os.path.join(here, name)  # noqa: PTH118 (names are bytes)
-            file = found_at(path, name_of(os.path.relpath(path, root)))
-            if file.problem is None:
-                found.append(file)
-            if len(found) == number:
-                return found
-        looked_at += len(names) + 1
-        if looked_at > SORTED:
-            break
-    return found
+    below = _visible_files(root)
+    found = (found_at(path, name_of(os.path.relpath(path, root))) for path in below)
+    return list(islice((file for file in found if file.problem is None), number))
+
+
+def _visible_files(root: bytes) -> Iterator[bytes]:
+    """Yield paths of files that aren't hidden, from the top down, while few have been seen."""
+    folders = deque([root])
+    left = SORTED
+    while folders and left > 0:
+        try:
+            with os.scandir(folders.popleft()) as entries:
+                for entry in islice(entries, left):
+                    left -= 1
+                    if entry.name.startswith(b"."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    else:
+                        yield entry.path
+        except OSError:
+            continue
 
 
 def facts(status: os.stat_result) -> tuple[int, int, int]:

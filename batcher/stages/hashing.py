@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from batcher.cluster.file_tasks import FileReport, Hashing, StoredFile
+from batcher.cluster.file_tasks import Failure, FileReport, Hashing, StoredFile
 from batcher.cluster.hands import FileHands
 from batcher.common.names import content_key
 from batcher.errors import SourceError
@@ -16,18 +16,23 @@ from batcher.sources.directory import Found
 Content = tuple[str | None, str | None]
 
 
-async def contents_of(group: Sequence[Found], hands: FileHands | None) -> list[Content]:
+async def contents_of(
+    group: Sequence[Found], hands: FileHands | None, *, tell: Callable[[str], None]
+) -> list[Content]:
     """Return each file's content.
 
-    Hands hash the large ones; those that they can't, or are lost with, are read here.
+    Hands hash the large ones; those that they can't, or are lost with, are read here. `tell` is
+    called with why they can't.
     """
-    hashed = await _hashed_by(hands, group) if hands is not None else {}
+    hashed = await _hashed_by(hands, group, tell) if hands is not None else {}
     return await asyncio.to_thread(
         lambda: [_content(found, hashed.get(number, "")) for number, found in enumerate(group)]
     )
 
 
-async def _hashed_by(hands: FileHands, group: Sequence[Found]) -> dict[int, str]:
+async def _hashed_by(
+    hands: FileHands, group: Sequence[Found], tell: Callable[[str], None]
+) -> dict[int, str]:
     """Return the hashes that hands have taken, by the file's number in the group."""
     given = {
         number: hands.do(Hashing(_stored(found)))
@@ -35,6 +40,9 @@ async def _hashed_by(hands: FileHands, group: Sequence[Found]) -> dict[int, str]
         if _is_to_read(found) and found.size >= hands.worth_handing_over
     }
     reports: list[FileReport] = await asyncio.gather(*given.values())
+    for report in reports:
+        if report.failure is Failure.NOT_HERE:
+            tell(report.message)
     return {number: report.sha256 for number, report in zip(given, reports, strict=True)}
 
 

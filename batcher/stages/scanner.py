@@ -61,6 +61,7 @@ class Scanner:
         self._clock = clock
         self._tell = tell
         self._hands = hands
+        self._has_told_of_unhashed = False
         # by name: the other folder that has a document of the same name
         self._namesakes: dict[str, str] = {}
         self._endpoints = {job.name: job.endpoint for job in manifest.jobs}
@@ -152,6 +153,12 @@ class Scanner:
                 "tag in their names"
             )
 
+    def _tell_of_unhashed(self, why: str) -> None:
+        """Tell of the first file that hands couldn't hash: the others are likely the same."""
+        if not self._has_told_of_unhashed:
+            self._has_told_of_unhashed = True
+            self._tell(f"what hands can't hash is hashed by this machine: {why}")
+
     def _look_at_options(self, overrides: Overrides) -> None:
         """Warn of unknown options in a row of a listing."""
         for job in self._manifest.jobs:
@@ -213,7 +220,7 @@ class Scanner:
         await self._confirm(group, fresh, known)
         if not fresh:
             return
-        contents = await contents_of(fresh, self._hands)
+        contents = await contents_of(fresh, self._hands, tell=self._tell_of_unhashed)
         versions: list[Version] = []
         touched: list[Seen] = []
         for found, (content, trouble) in zip(fresh, contents, strict=True):

@@ -95,7 +95,7 @@ class Uploads:
             report = await hands.do(Putting(source, announced.presigned_url, sha256))
             if report.failure is Failure.NOT_HERE:
                 self._control.warn_once(
-                    "a node of the cluster can't upload what it is given", report.message
+                    "what hands can't upload is uploaded by this machine", report.message
                 )
                 return None
             if report.failure is not Failure.LOST:

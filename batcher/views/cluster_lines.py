@@ -41,7 +41,7 @@ def _moved(node: Mapping[str, Any]) -> str:
     """Return what a node has done with files, or could do."""
     hashed, uploaded = node["hashed"], node["uploaded"]
     if not hashed and not uploaded:
-        return f"{pluralize(node['hands'], 'hand')}, hashes and uploads large files"
+        return f"{pluralize(node['hands'], 'hand')} for large files"
     size = format_bytes(node["bytes"])
     return f"{pluralize(hashed, 'file')} hashed, {uploaded:,} uploaded ({size})"
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Submit a run to a cluster that takes jobs (`pip install 'ray[default]'` here, for `ray job`):
 #   RAY_ADDRESS=http://head:8265 sh job.sh /data/scans.toml
-# Not for documents that the hosted service reads, nor for PDFs with text that one machine reads in a day: README.md.
+# Not for small files that the hosted service reads, nor for PDFs with text that one machine reads in a day: README.md.
 # The job runs on the head node. The manifest, and the folders that it names, must be there, on a disk that the head alone
 # writes; every node needs reducto-batcher[ray] of one version. Submitted again, it resumes; while it runs, exit code 5. Ray
 # runs anyone's code who reaches it: only within a private network.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # A Ray cluster on the nodes of a Slurm job, and a run on the first of them: sbatch slurm.sh scans.toml
-# Not for documents that the hosted service reads, nor for PDFs with text that one machine reads in a day: README.md.
+# Not for small files that the hosted service reads, nor for PDFs with text that one machine reads in a day: README.md.
 # reducto-batcher[ray] must be the same on every node. `output.ledger` must be on a disk of the first node, or on one that no
 # other job writes; submitted again, it resumes. Ray runs anyone's code who reaches it: only within a private network.
 #SBATCH --job-name=batcher

@@ -80,7 +80,7 @@ async def test_large_files_go_by_hands_and_the_rest_as_ever(
     words = ("-o", out, *on, "-S", "cluster.hands=2")
     code, said, err = await batcher("plan", letters, "--check", *words)
     assert code == 0, err
-    assert said.count(": 1 hand, hashes and uploads large files") == 2, said
+    assert said.count(": 1 hand for large files") == 2, said
     before = service.calls.copy()
     code, _, err = await batcher("run", letters, *words)
     assert code == 0 and "10 saved" in err, err

@@ -284,3 +284,17 @@ def test_a_wide_folder_is_walked_whole_and_never_held(
         tracemalloc.stop()
     assert found == 5_000
     assert peak < 200_000, "1,000 names are in memory, not 5,000"
+
+
+def test_a_few_files_are_found_quickly(tmp_path: Path) -> None:
+    """By which another machine sees whether it has the same folder: no hidden ones, no links."""
+    assert directory.some_files(tmp_path / "gone", 3) == []
+    (tmp_path / "below").mkdir()
+    (tmp_path / ".hidden").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path / ".hidden")
+    (tmp_path / "below" / "a.txt").write_text("a letter")
+    (found,) = directory.some_files(tmp_path, 3)
+    assert (found.name, found.size) == ("below/a.txt", 8)
+    for number in range(5):
+        (tmp_path / f"{number}.txt").write_text("a letter")
+    assert len(directory.some_files(tmp_path, 3)) == 3

@@ -39,9 +39,11 @@ def test_hands_have_the_large_files_and_nobody_pays_more(house: House):
 
 @pytest.mark.parametrize("failure", [Failure.NOT_HERE, Failure.LOST])
 def test_what_hands_did_not_hash_is_hashed_here(house: House, failure: Failure):
-    """A file that they don't see, or a hand that is gone."""
+    """A file that they don't see, which is told, or a hand that is gone."""
     hands = lent(house, failure)
     assert run_virtually(house.run()) == SAVED
+    told = [words for words in house.control.warnings if "is hashed by this machine" in words]
+    assert len(told) == (failure is Failure.NOT_HERE)
     assert list(hands.puts.values()) == [1] and house.paid() == 2
 
 
@@ -52,7 +54,7 @@ def test_what_hands_can_t_upload_is_uploaded_here(house: House):
     assert run_virtually(house.run()) == {"saved": 3}
     assert sorted(hands.puts.values()) == [1, 1] and house.paid() == 3
     told = [words for words in house.control.warnings if "as told" in words]
-    assert told == ["a node of the cluster can't upload what it is given: as told"]
+    assert told == ["what hands can't upload is uploaded by this machine: as told"]
 
 
 def test_no_address_is_put_to_again_when_its_hand_is_lost(house: House):

@@ -20,7 +20,7 @@ def test_nodes_that_move_files_are_said_to():
     assert lines(Standing(3, nodes, for_files=True)) == [
         "cluster: 3 hands on 2 nodes",
         "  10.0.0.7: 3 files hashed, 2 uploaded (4.0 MB)",
-        "  10.0.0.8: 2 hands, hashes and uploads large files",
+        "  10.0.0.8: 2 hands for large files",
     ]
 
 

@@ -26,7 +26,7 @@ from batcher.sources.listing import ROW
 from batcher.sources.object_store import SIGNED, Fetched
 from batcher.sources.passwords import Passwords
 from batcher.stages.context import StageContext
-from batcher.stages.uploads import InStore
+from batcher.stages.transfer import InStore
 
 # bytes up to which a file is read at once rather than streamed: those of all documents in hand are
 # in memory

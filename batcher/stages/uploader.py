@@ -14,13 +14,13 @@ from batcher.sources.object_store import Fetched
 from batcher.stages.context import StageContext
 from batcher.stages.input_resolver import Named, is_file
 from batcher.stages.silence_monitor import SilenceMonitor
-from batcher.stages.uploads import InStore, Uploads
+from batcher.stages.transfer import InStore, Transfer
 
 
 class Uploader:
     def __init__(self, context: StageContext, policy: Policy, silence: SilenceMonitor) -> None:
         self._ledger = context.ledger
-        self._uploads = Uploads(context)
+        self._transfer = Transfer(context)
         self._rate_limit = context.rate_limits.upload
         self._control = context.control
         self._clock = context.clock
@@ -41,7 +41,7 @@ class Uploader:
         # the hash of an object in a store isn't known before it is fetched
         sha256 = due.content.partition(".")[0] if is_file(due) else None
         try:
-            upload = await self._uploads.upload(due, content, sha256=sha256)
+            upload = await self._transfer.upload(due, content, sha256=sha256)
         except Unauthorised as error:
             words = str(error)
             self._control.stop(words, ExitCode.SERVICE_FAILED, abort=True)

@@ -40,7 +40,7 @@ from batcher.stages.recovery import Recovery
 from batcher.stages.run_control import RunControl
 from batcher.stages.sender import Sender
 from batcher.stages.sink import Sink
-from batcher.stages.uploads import Uploads
+from batcher.stages.transfer import Transfer
 
 Patch = tuple[Any, str, Any]
 
@@ -74,7 +74,7 @@ def _repeats_the_post() -> list[Patch]:
 def _has_one_address_put_to_twice() -> list[Patch]:
     """A second hand gets the address of one that was lost."""
 
-    async def again(self: Uploads, hands: Any, source: Any, name: str, sha256: str) -> Any:
+    async def again(self: Transfer, hands: Any, source: Any, name: str, sha256: str) -> Any:
         announced = await self._client.announce(name=name)
         for _ in range(3):
             report = await hands.do(Putting(source, announced.presigned_url or "", sha256))
@@ -82,7 +82,7 @@ def _has_one_address_put_to_twice() -> list[Patch]:
                 return api_types.Upload(announced.file_id)
         return None
 
-    return [(Uploads, "_by_hand", again)]
+    return [(Transfer, "_by_hand", again)]
 
 
 def _has_hands_post() -> list[Patch]:
@@ -90,7 +90,7 @@ def _has_hands_post() -> list[Patch]:
     post = Sender._post
 
     async def by_engine(self: Sender, due: Any, input: Any, call: Any) -> events.Event:
-        hands: Any = self._uploader._uploads._hands
+        hands: Any = self._uploader._transfer._hands
 
         async def under_retries() -> str:
             if hands is not None and hands.mood().startswith("lost"):

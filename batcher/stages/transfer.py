@@ -1,4 +1,4 @@
-"""Uploads documents, itself or by hands on a cluster.
+"""Transfer documents, itself or by hands on a cluster.
 
 A hand only puts bytes at an address that was asked for here. An address is handed out once: where
 nobody knows what became of it, another one is asked for, so that bytes which arrive late belong to
@@ -40,8 +40,8 @@ class InStore:
     parts: Path  # the folder for objects on their way, where it comes by this machine after all
 
 
-class Uploads:
-    """Uploads the documents that are due."""
+class Transfer:
+    """Transfer the documents that are due."""
 
     def __init__(self, context: StageContext) -> None:
         self._client = context.client

@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from lending import session_of
+from aiohttp import web
+from lending import process_at, session_of
 from peer import KEY, Peer, listening
 
 LARGE = 1_200_000  # bytes
@@ -103,6 +106,30 @@ async def test_large_files_go_by_hands_and_the_rest_as_ever(
         if path.is_file():
             content = path.read_bytes()
             assert KEY.encode() not in content and SIGNATURE.encode() not in content, path
+
+
+async def test_hands_that_are_killed_while_they_upload_cost_time_only(
+    cluster: str, service: Peer, letters: Path, tmp_path: Path
+):
+    """Every try has an address of its own, and nothing is paid for twice."""
+    killed: list[int] = []
+
+    async def deadly(peer: Peer, request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        if len(killed) < 2:
+            with suppress(AssertionError):  # it may have been killed for another file
+                killed.append(process_at(request.transport.get_extra_info("peername")[1]))
+                os.kill(killed[-1], signal.SIGKILL)
+        return await peer.put(request)
+
+    service.moods["put"] = deadly
+    on = ("--service", service.url, "--on", "ray", "-S", f"cluster.address={cluster}")
+    words = ("run", letters, "-o", tmp_path / "out", *on, "-S", "cluster.hands=2")
+    code, _, err = await batcher(*words)
+    assert code == 0 and "10 saved" in err, err
+    assert killed and "what they were at is done again" in err
+    assert service.calls["run_job"] == len(service.service.paid()) == 9
+    assert set(service.puts.values()) == {1} and len(service.puts) > 5
 
 
 async def test_a_batch_goes_on_without_its_cluster(

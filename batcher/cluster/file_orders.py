@@ -45,10 +45,11 @@ class FileOrders:
 
     async def _do(self, orders: list[Order]) -> None:
         tasks = [order.file for order in orders if order.file is not None]
-        for order, report in zip(orders, await self._reports(tasks), strict=True):
-            self._say(Answer(order.call, file=report))
-        if not self._calls:  # perhaps the last for a long time
+        reports = await self._reports(tasks)
+        if len(self._calls) == 1:  # this is perhaps the last call: its answer may end the run
             self._crew.tell()
+        for order, report in zip(orders, reports, strict=True):
+            self._say(Answer(order.call, file=report))
 
     async def _reports(self, tasks: list[FileTask]) -> list[FileReport]:
         seconds = uploading(sum(task.size for task in tasks))

@@ -173,3 +173,12 @@ def _headers(store: Any) -> dict[str, str]:
     """What the store's answers say of the object, by its listing."""
     meta = store.head("a.txt")
     return {"ETag": meta["e_tag"], "Content-Length": str(meta["size"])}
+
+
+async def test_what_was_done_is_told_before_the_answer(cluster: str, letters: Path):
+    """A run may end with it, and its figures are the last that it has heard."""
+    wanted = Wanted(address=cluster, hands=1, landmarks=landmarks(letters))
+    async with RayHands(wanted) as hands:
+        for number in range(1, 4):
+            await hands.do(Hashing(seen(letters)))
+            assert sum(node.hashed for node in hands.standing.nodes) == number

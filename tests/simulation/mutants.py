@@ -8,11 +8,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
-from world import SimWriter
+from world import SimTwin, SimWriter
 
 from batcher.cluster.file_tasks import Putting
 from batcher.core import absence, events, inflight, reservations
@@ -135,19 +136,21 @@ def _adopts_nothing() -> list[Patch]:
 
 
 def _fences_nothing() -> list[Patch]:
-    async def kept(self: Any, file_id: str) -> bool:
-        return True
+    is_judging = ContextVar("is_judging", default=False)  # several attempts are judged at a time
 
     async def judge(self: Recovery, attempt: Any, scan: JobListScan) -> None:
-        delete = type(self._client).delete_upload  # type: ignore[method-assign]
-        type(self._client).delete_upload = kept
+        token = is_judging.set(True)
         try:
             await healthy(self, attempt, scan)
         finally:
-            type(self._client).delete_upload = delete  # type: ignore[method-assign]
+            is_judging.reset(token)
+
+    async def kept(self: SimTwin, file_id: str) -> bool:
+        return is_judging.get() or await delete(self, file_id)
 
     healthy = Recovery._judge
-    return [(Recovery, "_judge", judge)]
+    delete = SimTwin.delete_upload
+    return [(Recovery, "_judge", judge), (SimTwin, "delete_upload", kept)]
 
 
 def _takes_a_job_for_an_upload() -> list[Patch]:

@@ -163,7 +163,8 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
         if self._is_fed is None and not self._heard:
-            self._heard, self._since = True, time.monotonic()
+            self._heard = True
+            self._since = time.monotonic()
         self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:

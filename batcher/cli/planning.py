@@ -81,11 +81,9 @@ def show_plan(manifest: Manifest, *, as_json: bool, checks: bool, strict: bool) 
         from batcher.runs.checks import check
 
         checked = complete(check(manifest, tell=tell_trouble))
-        values["check"], words, sound = (
-            checked.values(),
-            f"{words}\n{check_words(checked)}",
-            checked.is_sound,
-        )
+        values["check"] = checked.values()
+        words = f"{words}\n{check_words(checked)}"
+        sound = checked.is_sound
     click.echo(json.dumps(values) if as_json else words)
     lacks = strict and planned.refused
     sys.exit(ExitCode.SUCCESS if sound and not lacks else ExitCode.INCOMPLETE)

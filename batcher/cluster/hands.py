@@ -11,8 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from batcher.cluster.file_tasks import FileReport, FileTask
-from batcher.service.tasks import Report, Task
-from batcher.service.workers import Share
+from batcher.service.tasks import Report, Share, Task
 
 
 class Hand(Protocol):

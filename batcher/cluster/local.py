@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from batcher.cluster.file_tasks import WORTH_HANDING_OVER, FileReport, FileTask
 from batcher.cluster.file_work import done
 from batcher.reducto.presigned import SignedAddresses
-from batcher.service.workers import PARSER, Ask, Worker
+from batcher.service.tasks import Ask
+from batcher.service.workers import PARSER, Worker
 
 
 class LocalHands:

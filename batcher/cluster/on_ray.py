@@ -36,8 +36,7 @@ from batcher.common.formatting import format_duration
 from batcher.errors import ClusterLost, ClusterUnusable
 from batcher.reducto.api_types import ErrorName
 from batcher.service.shared_pages import alone
-from batcher.service.tasks import Reply, Report, Task
-from batcher.service.workers import Ask, Share
+from batcher.service.tasks import Ask, Reply, Report, Share, Task
 
 PATIENCE: Final = 120.0  # seconds that the cluster may be gone
 # Seconds without a word after which a foreman is taken for stuck. Ray itself ends it after 60.

@@ -153,7 +153,8 @@ def _groups_by(candidates: Sequence[Candidate], size: int) -> tuple[tuple[str, .
     for trait, of in _traits(candidates).items():
         finer = [(*part, of(one)) for part, one in zip(parts, candidates, strict=True)]
         if len(set(finer)) * OF_EACH <= max(size, OF_EACH) and len(set(finer)) > len(set(parts)):
-            chosen, parts = (*chosen, trait), finer
+            chosen = (*chosen, trait)
+            parts = finer
     return chosen, [" · ".join(part) or "all" for part in parts]
 
 

@@ -185,7 +185,9 @@ class _Taking:
         self._manifest = manifest
         self._books = books
         self._reached = reached
-        self._moment, self._now, self._jobs = moment, moment(), jobs
+        self._moment = moment
+        self._now = moment()
+        self._jobs = jobs
         self._store = Store(manifest.output.directory, manifest.output.access)
 
     async def take_up(self, document: _Unsent) -> None:

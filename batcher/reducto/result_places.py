@@ -40,11 +40,13 @@ def box_of(said: Any) -> Box | None:
     if None in sides:
         return None
     left, top, width, height = (side or 0.0 for side in sides)
-    right, bottom = left + width, top + height
+    right = left + width
+    bottom = top + height
     inside = -SLACK <= left < right <= 1 + SLACK and -SLACK <= top < bottom <= 1 + SLACK
     if not inside:
         return None
-    left, top = max(left, 0.0), max(top, 0.0)
+    left = max(left, 0.0)
+    top = max(top, 0.0)
     return Box(left, top, min(right, 1.0) - left, min(bottom, 1.0) - top)
 
 

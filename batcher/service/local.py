@@ -43,11 +43,11 @@ from batcher.service.protocol import Protocol
 from batcher.service.public_addresses import Reach, checked_connector
 from batcher.service.queue import Queue
 from batcher.service.results import Results
-from batcher.service.tasks import Tools
+from batcher.service.tasks import Ask, Tools
 from batcher.service.uploads import Uploads
 from batcher.service.webhook_sender import WebhookSender
 from batcher.service.webhooks import Pauses, Webhooks
-from batcher.service.workers import PARSER, Ask
+from batcher.service.workers import PARSER
 
 SWEEP: Final = 60.0  # seconds between removals of what has expired; reads check expiry themselves
 FAREWELL: Final = 0.2  # seconds for answers in progress when the service ends

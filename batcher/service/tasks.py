@@ -5,6 +5,7 @@ Both sides import this module, so it knows neither processes nor databases.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
@@ -109,3 +110,8 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     def is_question(self) -> bool:
         """Whether the worker waits for a reply."""
         return self.question is not None or self.offer is not None
+
+
+# How the service answers a worker: what its model says, and which pages of a scan to read next.
+Ask = Callable[[Question], Awaitable[Reply]]
+Share = Callable[[Offer], Awaitable[Reply]]

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -18,14 +18,11 @@ import msgspec
 from batcher.common.child_environment import scrubbed_environment
 from batcher.reducto.api_types import ErrorName
 from batcher.service.shared_pages import alone
-from batcher.service.tasks import Offer, Question, Reply, Report, Task
+from batcher.service.tasks import Ask, Reply, Report, Share, Task
 
 PARSER: Final = "batcher.service.parsing"
 # Bytes of a report; a question for a model holds the document's text.
 LONGEST_LINE: Final = 64 << 20
-
-Ask = Callable[[Question], Awaitable[Reply]]
-Share = Callable[[Offer], Awaitable[Reply]]  # says which pages of a scan are to be read next
 
 
 class _NotReady(OSError):

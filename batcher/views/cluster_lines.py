@@ -39,7 +39,8 @@ def _of_node(node: Mapping[str, Any], *, for_files: bool) -> str:
 
 def _moved(node: Mapping[str, Any]) -> str:
     """Return what a node has done with files, or could do."""
-    hashed, uploaded = node["hashed"], node["uploaded"]
+    hashed = node["hashed"]
+    uploaded = node["uploaded"]
     if not hashed and not uploaded:
         return f"{pluralize(node['hands'], 'hand')} for large files"
     size = format_bytes(node["bytes"])

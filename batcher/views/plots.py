@@ -105,7 +105,8 @@ def _line(points: Sequence[Bar], top: float) -> str:
         for n, point in enumerate(points)
     ]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    first, last = places[0][0], places[-1][0]
+    first, _ = places[0]
+    last, _ = places[-1]
     area = f"{first:.1f},{floor} {line} {last:.1f},{floor}"
     return f'<polygon class="area" points="{area}"/><polyline class="line" points="{line}"/>'
 

@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -16,7 +15,7 @@ from batcher.errors import BatcherError
 from batcher.ledger import schema
 from batcher.ledger.queries.notes import noted
 from batcher.web.catalogue import Batch, Catalogue, Found
-from batcher.web.templating import StaticFiles, Templates
+from batcher.web.templating import StaticFiles, Tab, Templates
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,14 +23,6 @@ T = TypeVar("T")
 # Readers at a time. Each is a query of SQLite, which lets other threads go on meanwhile.
 READERS: Final = 3
 PATIENCE: Final = 10.0  # seconds that a page waits for what no index gives
-
-
-@dataclass(frozen=True, slots=True)
-class Tab:
-    """A page beside others of the same batch; `name` is the last part of its address."""
-
-    name: str
-    words: str
 
 
 class Site:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -22,9 +23,6 @@ from batcher.common.secrets import redact_urls
 from batcher.views.page import LOOK, SCRIPT
 from batcher.views.plots import share_bar
 from batcher.views.status import plain
-
-if TYPE_CHECKING:
-    from batcher.web.site import Tab
 
 STATIC: Final = "/static/"
 TYPES: Final = {
@@ -59,6 +57,14 @@ class StaticFiles:
     def address(self, name: str) -> str:
         """Return where the file can be had, by an address that changes with its content."""
         return f"{STATIC}{quote(name)}?{self._files[name].version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A page beside others of the same batch; `name` is the last part of its address."""
+
+    name: str
+    words: str
 
 
 class Templates:

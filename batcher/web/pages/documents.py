@@ -34,8 +34,8 @@ from batcher.web.document_filter import (
     document_in,
     query_of,
 )
-from batcher.web.site import PATIENCE, Site, Tab
-from batcher.web.templating import clean
+from batcher.web.site import PATIENCE, Site
+from batcher.web.templating import Tab, clean
 
 TAB: Final = Tab("documents", "Documents")
 ROWS: Final = 100  # of a page

@@ -25,7 +25,8 @@ from batcher.views.status import run_line
 from batcher.web.catalogue import Batch
 from batcher.web.live import Live
 from batcher.web.observation import Observation
-from batcher.web.site import PATIENCE, Site, Tab
+from batcher.web.site import PATIENCE, Site
+from batcher.web.templating import Tab
 
 TAB: Final = Tab("", "Overview")
 FRAGMENTS: Final = ("standing", "pace", "spend", "service", "deadlines", "failures", "runs")

@@ -13,7 +13,8 @@ from batcher.views.report import report_sections, sample_section
 from batcher.views.sample_view import checked_sample
 from batcher.web.catalogue import Batch
 from batcher.web.glance import Mark, mark_of
-from batcher.web.site import Site, Tab
+from batcher.web.site import Site
+from batcher.web.templating import Tab
 
 TAB: Final = Tab("report", "Report")
 

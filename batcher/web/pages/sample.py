@@ -21,7 +21,8 @@ from batcher.web.catalogue import Batch
 from batcher.web.document_view import record_of
 from batcher.web.drawing import SIZES, draw_sample
 from batcher.web.pages.document import values_of
-from batcher.web.site import Site, Tab
+from batcher.web.site import Site
+from batcher.web.templating import Tab
 
 TAB: Final = Tab("sample", "Check")
 # Marks by what stands in the form; "" takes a mark back.
@@ -62,7 +63,8 @@ class SamplePage:
         """Draw a new sample, and lead to it."""
         batch = await self._site.batch_of(request)
         said = await request.post()
-        size, step = _text(said, "size"), _text(said, "step")
+        size = _text(said, "size")
+        step = _text(said, "step")
         if size not in map(str, SIZES):
             raise web.HTTPBadRequest(text=f"Draw one of {', '.join(map(str, SIZES))} documents.")
         rng = random.Random()  # noqa: S311  not for secrets
@@ -105,7 +107,8 @@ class SamplePage:
         """Keep a mark, and lead to the next document without one."""
         batch = await self._site.batch_of(request)
         said = await request.post()
-        mark, note = _text(said, "mark"), _text(said, "note")
+        mark = _text(said, "mark")
+        note = _text(said, "note")
         if mark not in MARKS:
             raise web.HTTPBadRequest(text=f"A result is {', '.join(filter(None, MARKS))}.")
         place = int(request.match_info["place"])

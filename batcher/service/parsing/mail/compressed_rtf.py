@@ -48,11 +48,13 @@ def _expanded(content: bytes) -> bytes:
                     return bytes(out)
                 reference = content[place] << 8 | content[place + 1]
                 place += 2
-                start, length = reference >> 4, (reference & 15) + 2
+                start = reference >> 4
+                length = (reference & 15) + 2
                 if start == at:
                     return bytes(out)
             elif place < len(content):
-                start, length = -1, 1
+                start = -1
+                length = 1
             else:
                 return bytes(out)
             for offset in range(length):

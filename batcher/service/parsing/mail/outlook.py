@@ -35,7 +35,11 @@ _LONG_NAME, _NAME, _SHOWN_NAME, _MIME = "3707 3704 3001 370E".split()
 _CONTENT = "3701"
 _EMBEDDED: Final = "__substg1.0_3701000D"  # the folder of a message within an attachment
 # properties that have no stream of their own, and the kinds of recipients
-_SENT, _DELIVERED, _KIND, _CODE_PAGE, _TEXT_PAGE = 0x0039, 0x0E06, 0x0C15, 0x3FDE, 0x3FFD
+_SENT: Final = 0x0039
+_DELIVERED: Final = 0x0E06
+_KIND: Final = 0x0C15
+_CODE_PAGE: Final = 0x3FDE
+_TEXT_PAGE: Final = 0x3FFD
 _KINDS: Final = {1: "To", 2: "Cc", 3: "Bcc"}
 _EPOCH: Final = datetime(1601, 1, 1, tzinfo=UTC)
 _ENCRYPTED: Final = "the message is encrypted, and its body is not read"

@@ -51,7 +51,8 @@ class Writer:
             self._end_line()
             return
         self.end_table()
-        label, text = self._label(), "".join(self.line)
+        label = self._label()
+        text = "".join(self.line)
         self.line.clear()
         self.flow.begin("" if self.has_type else self._type(type_))
         self._write(label + text)

@@ -215,7 +215,10 @@ def _engine() -> Any:
 def _rapid_piece(corners: Any, text: str, score: float, wide: int, high: int) -> Piece:
     across = [min(max(0.0, float(x)), wide) for x, _ in corners]
     down = [min(max(0.0, float(y)), high) for _, y in corners]
-    left, right, top, bottom = min(across), max(across), min(down), max(down)
+    left = min(across)
+    right = max(across)
+    top = min(down)
+    bottom = max(down)
     box: Box = (left / wide, top / high, (right - left) / wide, (bottom - top) / high)
     slope = (down[1] - down[0]) / max(1.0, across[1] - across[0])
     return Piece((Word(text, box, score),), left, top, right, bottom, bottom - top, slope)

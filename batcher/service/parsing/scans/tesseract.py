@@ -175,7 +175,8 @@ def _piece(item: Any, page: Any, turn: int) -> Piece:
     words = tuple(
         Word(word.text.strip(), _box(word, page, turn), item.confidence) for word in found
     )
-    first, last = found[0], found[-1]
+    first = found[0]
+    last = found[-1]
     fall = last.y + last.height / 2 - first.y - first.height / 2
     return Piece(
         words,
@@ -190,8 +191,12 @@ def _piece(item: Any, page: Any, turn: int) -> Piece:
 
 def _box(word: Any, page: Any, turn: int) -> Box:
     """Return the box on the page as it is seen, of which the content is turned by `turn`."""
-    left, wide = word.x / (page.width or 1.0), word.width / (page.width or 1.0)
-    top, high = word.y / (page.height or 1.0), word.height / (page.height or 1.0)
+    page_width = page.width or 1.0
+    page_height = page.height or 1.0
+    left = word.x / page_width
+    wide = word.width / page_width
+    top = word.y / page_height
+    high = word.height / page_height
     match turn:
         case 90:
             return _clipped(1 - top - high, left, high, wide)
@@ -204,6 +209,8 @@ def _box(word: Any, page: Any, turn: int) -> Box:
 
 
 def _clipped(left: float, top: float, wide: float, high: float) -> Box:
-    right, bottom = min(1.0, max(0.0, left + wide)), min(1.0, max(0.0, top + high))
-    left, top = min(right, max(0.0, left)), min(bottom, max(0.0, top))
+    right = min(1.0, max(0.0, left + wide))
+    bottom = min(1.0, max(0.0, top + high))
+    left = min(right, max(0.0, left))
+    top = min(bottom, max(0.0, top))
     return left, top, right - left, bottom - top

@@ -64,7 +64,8 @@ class Drawings:
         self._pictures = 0
 
         def leave() -> Steps:
-            alts, pictures = self._alts, self._pictures
+            alts = self._alts
+            pictures = self._pictures
             self._alts, self._pictures = before
             if pictures and not alts:
                 document = self._walk.document

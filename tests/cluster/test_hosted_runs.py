@@ -129,7 +129,8 @@ async def test_hands_that_are_killed_while_they_upload_cost_time_only(
     assert code == 0 and "10 saved" in err, err
     assert killed and "what they were at is done again" in err
     assert service.calls["run_job"] == len(service.service.paid()) == 9
-    assert set(service.puts.values()) == {1} and len(service.puts) > 5
+    assert set(service.puts.values()) == {1}
+    assert service.calls["upload"] > 5 + 4, "another address, or an upload by the run itself"
 
 
 async def test_a_batch_goes_on_without_its_cluster(

@@ -108,6 +108,9 @@ class RunFacts:
     settle: float
     span: float  # `settle`, or longer where the job list was seen to be further behind
     retention: float
+    # Since the first of the passes in a row that read the whole job list and found nothing of ours;
+    # those that could not read it count neither way.
+    silent_for: float = 0.0
     proven: Set[str] = frozenset()
     never_arrived: int = 1  # documents whose submissions never arrived, this one included
     fences_in_vain: int = 0  # failed deletions in a row, in this pass
@@ -224,7 +227,8 @@ def _too_early(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> str:
         return "the listing shows no job that the service accepted since its upload was deleted"
     if scan.shows_ours:
         return ""
-    if attempt.waited > _without_witness(run) and _is_alone(attempt.waited, run):
+    is_patient = min(attempt.waited, run.silent_for) > _without_witness(run)
+    if is_patient and _is_alone(attempt.waited, run):
         return ""
     return "the listing shows no job of ours"
 
@@ -242,16 +246,22 @@ def is_hopeless(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> bool:
     is_settling = attempt.fence.settled_for is not None and not has_settled(attempt, run)
     if is_settling or attempt.waited <= _patience(attempt, scan, run):
         return False
+    if _lacks_only_a_witness(attempt, scan, run) and run.silent_for <= _without_witness(run):
+        return False
     return _is_alone(attempt.waited, run) and not _may_yet_be_shown(attempt, run)
 
 
 def _patience(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> float:
     """Return the seconds for which to wait for it: longer if the service may recover."""
     may_pass = bool(scan.broken or _untrustworthy(scan)) or attempt.fence.failure is not None
-    only_a_witness = not scan.shows_ours and not _deficiency(attempt, scan, run)
-    least = _without_witness(run) if only_a_witness else 3 * run.settle
+    lacks_witness = _lacks_only_a_witness(attempt, scan, run)
+    least = _without_witness(run) if lacks_witness else 3 * run.settle
     for_the_service = min(30 * run.settle, PATIENCE) if may_pass else 0.0
     return max(least, 2 * run.span, for_the_service)
+
+
+def _lacks_only_a_witness(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> bool:
+    return not scan.shows_ours and not _deficiency(attempt, scan, run)
 
 
 def _is_alone(waited: float, run: RunFacts) -> bool:

@@ -76,6 +76,7 @@ class Recovery:
         self._fence_fails: dict[str, _Failed] = {}
         self._fences_in_vain = 0  # in a row, in this pass
         self._lag = absence.ListingLag()
+        self._silence = _Silence()
         self._known = _Known()
         # seconds to wait after a failure of the job list; longer with each failure in a row
         self._rest = 0.0
@@ -322,6 +323,7 @@ class Recovery:
             settle=self._settle,
             span=self._span,
             retention=self._account.retention,
+            silent_for=self._silence.span,
             proven=self._known.proven,
             never_arrived=len(self._never_arrived | {attempt.id}),
             fences_in_vain=self._fences_in_vain,
@@ -377,7 +379,9 @@ class Recovery:
             return scan
         self._rest = 0.0
         self._learn_lag(scan)
-        if scan.shown_to is not None or scan.jobs:
+        shows_ours = scan.shown_to is not None or bool(scan.jobs)
+        self._silence.note(scan.begun_at, shows_ours=shows_ours)
+        if shows_ours:
             await self._ledger.prove(self._account.service, self._account.key_fingerprint, LISTING)
         return scan
 
@@ -392,6 +396,25 @@ class _Known(NamedTuple):
     proven: frozenset[str] = frozenset()
     missing: str | None = None  # a job of ours that the job list must show and doesn't
     accepted_at: float | None = None  # when the service last accepted a job of ours
+
+
+class _Silence:
+    """How long the job list has shown nothing of ours: an empty one may be a copy that is behind.
+
+    Only passes that read it to its end are noted.
+    """
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self.span = 0.0  # seconds
+
+    def note(self, begun_at: float, *, shows_ours: bool) -> None:
+        """Note what the pass that began at `begun_at` showed."""
+        if shows_ours:
+            self._since = None
+        elif self._since is None:
+            self._since = begun_at
+        self.span = 0.0 if self._since is None else begun_at - self._since
 
 
 class _Failed(NamedTuple):

@@ -19,7 +19,15 @@ from batcher.core import events
 from batcher.core.absence import FENCE, LISTING
 from batcher.core.account import Account
 from batcher.core.lifecycle import State
-from batcher.errors import BadReply, Busy, NotFound, Refused, ReplyLostError, ServiceError
+from batcher.errors import (
+    BadReply,
+    Busy,
+    NotFound,
+    Refused,
+    ReplyLostError,
+    ServiceError,
+    Unreachable,
+)
 from batcher.ledger.intake import Version
 from batcher.ledger.ledger import Ledger, memory_ledger
 from batcher.reducto import api_types, responses
@@ -299,6 +307,36 @@ def test_a_listing_that_does_not_show_all_it_must_proves_nobody_absent(
         house.put(**{f"a{number}": f"doc {number}" for number in range(9)}, z="lost")
         assert await house.run() == {"saved": 12}
         assert house.paid() == 12
+
+    run_virtually(work())
+
+
+class LosesOneUnread(LosesOne):
+    """... and the listing can't be read for the first nine minutes of that, and is empty then."""
+
+    blind = 840.0
+
+    async def jobs(self, **more: Any) -> api_types.JobsPage:
+        if self.lost_at is not None and self.service.clock() < self.lost_at + 540.0:
+            raise Unreachable("GET /jobs", "no route to host")
+        return await super().jobs(**more)
+
+
+def test_a_listing_that_could_not_be_read_has_not_been_empty_meanwhile(house: House) -> None:
+    """No job of ours is left that it would have to show, so only time tells, from when it was
+    seen.
+    """
+
+    async def work() -> None:
+        house.clean = "saved"
+        house.client = LosesOne(house.service)
+        house.put(a="lost", b="another")
+        assert await house.run() == {"saved": 2}
+        house.client = client = LosesOneUnread(house.service)
+        client.lost = "lost, too"
+        house.put(z="lost, too")
+        assert await house.run() == {"saved": 3}
+        assert house.paid() == 3
 
     run_virtually(work())
 

@@ -135,13 +135,14 @@ class Auditor:
         try:
             async with asyncio.timeout(looking.patience):
                 await self._job_list.read(looking)
+                undecided = [pair for pair in _pairs(looking.crossed) if self._is_undecided(*pair)]
                 self._mixed_up = await self._put_right(looking.crossed)
                 new = await self._settled(looking.twins)
         except (TimeoutError, ServiceError) as error:
             return [], (_not_compared(error),)
         if not looking.is_whole:
             return new, (_cut_short(looking.pages),)
-        doubts = tuple(looking.doubts())
+        doubts = (*looking.doubts(), *(_not_yet(holder, named) for _, holder, named in undecided))
         # else the next run checks again, for as long as the service keeps these jobs
         if not doubts:
             # A job list that shows nothing of ours may be an empty one: then only what it has
@@ -190,10 +191,9 @@ class Auditor:
         Returns None, and changes nothing, if one of the two isn't saved or was replaced by a newer
         version, or if a later step of theirs is at the service.
         """
-        jobs = [UpstreamJob(job_id), UpstreamJob(str(named.job_id))]
-        later = self._ledger.audit.made_from([job.known_as for job in jobs])
-        if any(attempt.outcome in ("open", "accepted") for attempt in later):
+        if self._is_undecided(job_id, holder, named):
             return None
+        later = self._made_from(job_id, named)
         made = [attempt for attempt in later if attempt.outcome == "saved"]
         copies = [
             events.Rejoined(copy, payer)
@@ -216,6 +216,16 @@ class Auditor:
         except (Impossible, AttemptOpen, Outdated):
             return None
         return made
+
+    def _is_undecided(self, job_id: str, holder: AttemptRef, named: AttemptRef) -> bool:
+        """Whether one of the two, or a later step of theirs, may still bring a result."""
+        attempts = (holder, named, *self._made_from(job_id, named))
+        return any(attempt.outcome in ("open", "accepted") for attempt in attempts)
+
+    def _made_from(self, job_id: str, named: AttemptRef) -> Sequence[AttemptRef]:
+        """Return the attempts of later steps that read one of the two jobs."""
+        jobs = [UpstreamJob(job_id), UpstreamJob(str(named.job_id))]
+        return self._ledger.audit.made_from([job.known_as for job in jobs])
 
     async def _settled(self, twins: Sequence[DuplicateJob]) -> list[DuplicateJob]:
         """Cancel duplicates that still run, and record them.
@@ -281,6 +291,13 @@ def _cut_short(pages: int) -> str:
 
 def _one_sided(job_id: str, holder: AttemptRef, named: AttemptRef) -> str:
     return f"{holder.source} holds job {job_id}, which was submitted for {named.source}"
+
+
+def _not_yet(holder: AttemptRef, named: AttemptRef) -> str:
+    return (
+        f"{holder.source} and {named.source} hold each other's jobs, which may still bring "
+        "results: the next run looks again"
+    )
 
 
 def _and_later(made: Sequence[AttemptRef]) -> str:

@@ -22,6 +22,7 @@ from batcher.reducto import api_types
 from batcher.reducto.fake_client import FakeClient, FakeJob
 from batcher.reducto.job import Job
 from batcher.stages import job_list_audit
+from batcher.stages.auditor import LATE
 
 HOUR = 3600.0
 
@@ -479,6 +480,39 @@ def test_a_result_that_is_another_s_is_told_of_though_that_one_has_none(house: H
     run_virtually(work())
 
 
+class CrossingBeforeResults(Crossing):
+    """… and neither job shows its result yet."""
+
+    has_results = False
+
+    def _answer(self, job_id: str) -> api_types.JobAnswer:
+        answer = super()._answer(job_id)
+        return answer if self.has_results else api_types.JobAnswer(answer.status)
+
+
+def test_two_that_hold_each_other_s_jobs_are_looked_at_until_these_have_brought_something(
+    house: House,
+) -> None:
+    """Both are stuck when the list shows it; a person has them looked for again, much later."""
+
+    async def work() -> None:
+        house.service.echoes = False
+        house.put(a="1", b="2")
+        house.client = client = CrossingBeforeResults(house.service)
+        assert await house.run() == {"stuck": 2}
+        await asyncio.sleep(2 * LATE)
+        assert await house.run() == {"stuck": 2}
+        assert any("hold each other's jobs" in note for note in house.audit.notes)
+        client.has_results = True
+        await _record(house, events.Recalled(1), events.Recalled(2))
+        assert await house.run() == {"saved": 2}
+        assert digest_of("1") in house.result("a")
+        assert digest_of("2") in house.result("b")
+        assert house.paid() == 2
+
+    run_virtually(work())
+
+
 def test_a_result_whose_answer_names_another_document_is_never_saved(house: House) -> None:
     """There is nothing to exchange it for: a person decides."""
 
@@ -590,17 +624,17 @@ def test_a_later_step_of_one_that_was_told_another_s_job_is_never_left_with_its_
     run_virtually(work())
 
 
-async def _retry(house: House) -> None:
+async def _record(house: House, *told: events.Event) -> None:
     clock = asyncio.get_running_loop().time
     path = house.out / ".batcher" / "ledger.db"
     ledger = open_ledger(path, batch="b", clock=clock, inline=True)
-    await ledger.record(
-        *(
-            events.Follows(row[0])
-            for row in _rows(house, "SELECT id FROM documents WHERE state = 'failed'")
-        )
-    )
+    await ledger.record(*told)
     ledger.close()
+
+
+async def _retry(house: House) -> None:
+    failed = _rows(house, "SELECT id FROM documents WHERE state = 'failed'")
+    await _record(house, *(events.Follows(row[0]) for row in failed))
 
 
 class CrossingAndFailing(Crossing):

@@ -5,6 +5,7 @@ states they led to.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from hashlib import sha256
@@ -69,8 +70,15 @@ def secrets_told(world: World) -> list[str]:
         f"{place} holds {secret}…"
         for place, text in places.items()
         for secret in secrets
-        if secret.encode() in text
+        if _stands_in(secret.encode(), text)
     ]
+
+
+def _stands_in(secret: bytes, text: bytes) -> bool:
+    """Whether its letters are there by themselves: within a digest they are a matter of chance."""
+    apart = rb"(?<![0-9a-f])%s|%s(?![0-9a-f])"
+    word = re.escape(secret)
+    return secret in text and re.search(apart % (word, word), text) is not None
 
 
 def _not_ended(world: World, manifest: Manifest, inboxes: Sequence[Inbox]) -> Iterator[str]:

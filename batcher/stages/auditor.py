@@ -304,5 +304,5 @@ def _and_later(made: Sequence[AttemptRef]) -> str:
     """Return what to add to a message if later steps have read a wrong job."""
     if not made:
         return ""
-    outcome = pluralize(len(made), "later step")
-    return f"; {outcome} made from the wrong ones failed: batcher retry pays for them again"
+    steps = pluralize(len(made), "later step")
+    return f"; {steps} made from the wrong ones failed: batcher retry pays for them again"

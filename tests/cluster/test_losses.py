@@ -23,7 +23,8 @@ from batcher.cluster.file_tasks import Failure, Hashing, Putting, StoredFile
 from batcher.cluster.messages import Wanted
 from batcher.cluster.on_ray import RayHand, RayHands
 from batcher.errors import ClusterLost, ClusterUnusable
-from batcher.service.shared_pages import SharedDocuments
+from batcher.service.shared_pages import SharedDocuments, SharedPages
+from batcher.service.tasks import Report, Task
 
 
 def wanted(address: str, **more: object) -> Wanted:
@@ -58,6 +59,14 @@ async def test_a_document_that_ends_every_hand_is_given_up(cluster, desk: Desk):
         assert (await desk.read(hand, "next")).name == ""
 
 
+async def begun(hands: RayHands, task: Task, pages: SharedPages) -> asyncio.Task[Report]:
+    """Have a hand read the task, and return once it has offered pages to others."""
+    read = RayHand(hands).read(task, seconds=LONG, on_stage=lambda stage: None, share=pages.answer)
+    reading = asyncio.create_task(read)
+    await until(lambda: pages.has_open)
+    return reading
+
+
 async def test_a_lost_hand_costs_the_pages_that_it_was_at(cluster, desk: Desk):
     """The hand that has the scan reads them itself."""
     async with RayHands(wanted(cluster, hands=2)) as hands:
@@ -68,12 +77,7 @@ async def test_a_lost_hand_costs_the_pages_that_it_was_at(cluster, desk: Desk):
         task = desk.task(f"scan of 8 pages\n{dies}\nown await {gate}\nany note {notes}")
         documents = SharedDocuments(lambda: None)
         with documents.sharing(task, LONG) as pages:
-            reading = asyncio.create_task(
-                RayHand(hands).read(
-                    task, seconds=LONG, on_stage=lambda stage: None, share=pages.answer
-                )
-            )
-            await until(lambda: pages.has_open)
+            reading = await begun(hands, task, pages)
             await documents.help(RayHand(hands))
             gate.touch()
             assert (await reading).name == ""
@@ -90,12 +94,7 @@ async def test_the_last_hand_of_a_cluster_waits_for_no_other(cluster, desk: Desk
         task = desk.task(f"scan of 8 pages\nown await {gate}")
         documents = SharedDocuments(lambda: None)
         with documents.sharing(task, LONG) as pages:
-            reading = asyncio.create_task(
-                RayHand(hands).read(
-                    task, seconds=LONG, on_stage=lambda stage: None, share=pages.answer
-                )
-            )
-            await until(lambda: pages.has_open)
+            reading = await begun(hands, task, pages)
             helping = asyncio.create_task(documents.help(RayHand(hands)))
             gate.touch()
             assert (await reading).name == ""

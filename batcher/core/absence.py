@@ -82,6 +82,9 @@ class AttemptFacts:
     fence: FenceFacts = FenceFacts()
     # Since the first pass that could have come to a conclusion about it.
     waited: float = 0.0
+    # For how long the whole job list, read again and again since the fence settled, has shown
+    # nothing of ours.
+    silent_for: float = 0.0
     # Since the service last accepted a job of ours that was sent after the fence; None if there is
     # none.
     witness_age: float | None = None
@@ -108,9 +111,6 @@ class RunFacts:
     settle: float
     span: float  # `settle`, or longer where the job list was seen to be further behind
     retention: float
-    # Since the first of the passes in a row that read the whole job list and found nothing of ours;
-    # those that could not read it count neither way.
-    silent_for: float = 0.0
     proven: Set[str] = frozenset()
     never_arrived: int = 1  # documents whose submissions never arrived, this one included
     fences_in_vain: int = 0  # failed deletions in a row, in this pass
@@ -227,8 +227,7 @@ def _too_early(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> str:
         return "the listing shows no job that the service accepted since its upload was deleted"
     if scan.shows_ours:
         return ""
-    is_patient = min(attempt.waited, run.silent_for) > _without_witness(run)
-    if is_patient and _is_alone(attempt.waited, run):
+    if attempt.silent_for > _without_witness(run) and _is_alone(attempt.waited, run):
         return ""
     return "the listing shows no job of ours"
 
@@ -246,7 +245,7 @@ def is_hopeless(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> bool:
     is_settling = attempt.fence.settled_for is not None and not has_settled(attempt, run)
     if is_settling or attempt.waited <= _patience(attempt, scan, run):
         return False
-    if _lacks_only_a_witness(attempt, scan, run) and run.silent_for <= _without_witness(run):
+    if _lacks_only_a_witness(attempt, scan, run) and attempt.silent_for <= _without_witness(run):
         return False
     return _is_alone(attempt.waited, run) and not _may_yet_be_shown(attempt, run)
 

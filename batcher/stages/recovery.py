@@ -9,7 +9,7 @@ out.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
@@ -271,6 +271,7 @@ class Recovery:
             absences=attempt.absences,
             fence=self._fence_facts(attempt, scan),
             waited=waited,
+            silent_for=self._silence.span(attempt.nonce),
             witness_age=self._witness_age(attempt),
         )
 
@@ -292,10 +293,13 @@ class Recovery:
 
         Waiting for the deletion of the upload to settle doesn't count.
         """
-        fenced = self._fence_seen.get(attempt.nonce)
-        if fenced is not None and scan.begun_at - fenced < self._span:
+        if attempt.nonce in self._fence_seen and not self._has_settled(attempt, scan):
             return 0.0
         return scan.begun_at - self._looked_since.setdefault(attempt.nonce, scan.begun_at)
+
+    def _has_settled(self, attempt: Unknown, scan: JobListScan) -> bool:
+        fenced = self._fence_seen.get(attempt.nonce)
+        return fenced is not None and scan.begun_at - fenced >= self._span
 
     def _witness_age(self, attempt: Unknown) -> float | None:
         """Return the seconds since the latest acceptance if it followed the upload's deletion."""
@@ -323,7 +327,6 @@ class Recovery:
             settle=self._settle,
             span=self._span,
             retention=self._account.retention,
-            silent_for=self._silence.span,
             proven=self._known.proven,
             never_arrived=len(self._never_arrived | {attempt.id}),
             fences_in_vain=self._fences_in_vain,
@@ -380,7 +383,10 @@ class Recovery:
         self._rest = 0.0
         self._learn_lag(scan)
         shows_ours = scan.shown_to is not None or bool(scan.jobs)
-        self._silence.note(scan.begun_at, shows_ours=shows_ours)
+        settled = {attempt.nonce for attempt in unknown if self._has_settled(attempt, scan)}
+        self._silence.note(
+            scan.begun_at, set() if shows_ours else settled, longest_gap=self._settle
+        )
         if shows_ours:
             await self._ledger.prove(self._account.service, self._account.key_fingerprint, LISTING)
         return scan
@@ -401,20 +407,29 @@ class _Known(NamedTuple):
 class _Silence:
     """How long the job list has shown nothing of ours: an empty one may be a copy that is behind.
 
-    Only passes that read it to its end are noted.
+    It counts for each attempt from when its fence has settled, since an earlier pass may have come
+    before its job could be shown. Only passes that read the list to its end are noted.
     """
 
     def __init__(self) -> None:
-        self._since: float | None = None
-        self.span = 0.0  # seconds
+        self._spans: dict[str, float] = {}  # seconds, by nonce
+        self._last_at = 0.0
 
-    def note(self, begun_at: float, *, shows_ours: bool) -> None:
-        """Note what the pass that began at `begun_at` showed."""
-        if shows_ours:
-            self._since = None
-        elif self._since is None:
-            self._since = begun_at
-        self.span = 0.0 if self._since is None else begun_at - self._since
+    def note(self, begun_at: float, looked_for: Set[str], *, longest_gap: float) -> None:
+        """Note the nonces that a pass looked for in vain; none if it found a job of ours.
+
+        The time since the pass before counts up to `longest_gap` seconds: nobody knows what the
+        list showed while it couldn't be read.
+        """
+        gap = min(begun_at - self._last_at, longest_gap)
+        self._last_at = begun_at
+        self._spans = {
+            nonce: self._spans[nonce] + gap if nonce in self._spans else 0.0 for nonce in looked_for
+        }
+
+    def span(self, nonce: str) -> float:
+        """Return the seconds up to the last pass that read the whole list."""
+        return self._spans.get(nonce, 0.0)
 
 
 class _Failed(NamedTuple):

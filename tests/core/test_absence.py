@@ -162,11 +162,10 @@ def test_a_listing_without_a_job_of_ours_is_believed_after_a_long_time_alone() -
     """Where other jobs of this run are under way they will show whether the listing lags."""
     empty = replace(CLEAN, shows_ours=False)
     most = WITHOUT_WITNESS * SETTLE
-    long = replace(FENCED, waited=most + 1.0)
-    run = replace(RUN, silent_for=most + 1.0)
-    assert conclusion(long, empty, run).action is Action.CONFIRM_ABSENT
-    assert conclusion(replace(long, waited=most), empty, run).action is Action.WAIT
-    assert conclusion(long, empty, replace(run, under_way=1)).action is Action.WAIT
+    long = replace(FENCED, waited=most + 1.0, silent_for=most + 1.0)
+    assert conclusion(long, empty, RUN).action is Action.CONFIRM_ABSENT
+    assert conclusion(replace(long, silent_for=most), empty, RUN).action is Action.WAIT
+    assert conclusion(long, empty, replace(RUN, under_way=1)).action is Action.WAIT
 
 
 def test_a_listing_counts_as_empty_from_when_it_was_seen_to_be() -> None:
@@ -174,8 +173,8 @@ def test_a_listing_counts_as_empty_from_when_it_was_seen_to_be() -> None:
     empty = replace(CLEAN, shows_ours=False)
     most = WITHOUT_WITNESS * SETTLE
     late = replace(FENCED, waited=LATE)
-    assert conclusion(late, empty, replace(RUN, silent_for=most)).action is Action.WAIT
-    believed = conclusion(late, empty, replace(RUN, silent_for=most + 0.1))
+    assert conclusion(replace(late, silent_for=most), empty, RUN).action is Action.WAIT
+    believed = conclusion(replace(late, silent_for=most + 0.1), empty, RUN)
     assert believed.action is Action.CONFIRM_ABSENT
 
 

@@ -339,6 +339,9 @@ class Replica:
         self._from = 0.0
         self._until = START
         self._left_out: dict[str, bool] = {}
+        # when a job was first away with nothing known that would be away with it: one time without
+        # jobs may follow another
+        self._unwitnessed: dict[str, float] = {}
         self.left_out: set[str] = set()  # since somebody last emptied it
 
     def hidden(self, jobs: list[FakeJob]) -> set[str]:
@@ -390,7 +393,9 @@ class Replica:
         )
         known = self._world.database.execute(sql, (row[1], self._world.clock() + HOUR)).fetchall()
         if not known:
-            return self._kind == "empty" and self._world.now < self._from + UNWITNESSED
+            now = self._world.now
+            first = self._unwitnessed.setdefault(job.job_id, now)
+            return self._kind == "empty" and now < first + UNWITNESSED
         return any(job_id in away for (job_id,) in known)
 
 

@@ -312,19 +312,27 @@ def test_a_listing_that_does_not_show_all_it_must_proves_nobody_absent(
 
 
 class LosesOneUnread(LosesOne):
-    """... and the listing can't be read for the first nine minutes of that, and is empty then."""
+    """... and the listing can't be read from `readable_for` seconds to nine minutes after that, and
+    shows nothing before and behind.
+    """
 
     blind = 840.0
+    readable_for = 0.0
 
     async def jobs(self, **more: Any) -> api_types.JobsPage:
-        if self.lost_at is not None and self.service.clock() < self.lost_at + 540.0:
-            raise Unreachable("GET /jobs", "no route to host")
+        if self.lost_at is not None:
+            since = self.service.clock() - self.lost_at
+            if self.readable_for <= since < 540.0:
+                raise Unreachable("GET /jobs", "no route to host")
         return await super().jobs(**more)
 
 
-def test_a_listing_that_could_not_be_read_has_not_been_empty_meanwhile(house: House) -> None:
+@pytest.mark.parametrize("readable_for", [0.0, 30.0, 90.0])
+def test_a_listing_that_could_not_be_read_has_not_been_empty_meanwhile(
+    readable_for: float, house: House
+) -> None:
     """No job of ours is left that it would have to show, so only time tells, from when it was
-    seen.
+    seen, and could be complete.
     """
 
     async def work() -> None:
@@ -333,9 +341,39 @@ def test_a_listing_that_could_not_be_read_has_not_been_empty_meanwhile(house: Ho
         house.put(a="lost", b="another")
         assert await house.run() == {"saved": 2}
         house.client = client = LosesOneUnread(house.service)
+        client.lost, client.readable_for = "lost, too", readable_for
+        house.put(z="lost, too")
+        assert await house.run() == {"saved": 3}
+        assert house.paid() == 3
+
+    run_virtually(work())
+
+
+class LosesTwoUnread(LosesOneUnread):
+    """... but an earlier submission of it never arrived, which the same empty listing proved."""
+
+    had_lost = False
+
+    async def run_job(self, endpoint: str, source: Any, options: Any = None, **more: Any) -> str:
+        if not self.had_lost and self.service.uploads.get(source) == self.lost.encode():
+            self.had_lost = True
+            raise ReplyLostError("POST /parse_async", "reset")
+        return await super().run_job(endpoint, source, options, **more)
+
+
+def test_a_listing_that_was_empty_before_an_attempt_says_nothing_about_it(house: House) -> None:
+    """How long it has been empty counts for each attempt from when that was looked for."""
+
+    async def work() -> None:
+        house.clean = "saved"
+        house.client = LosesOne(house.service)
+        house.put(a="lost", b="another")
+        assert await house.run() == {"saved": 2}
+        house.client = client = LosesTwoUnread(house.service)
         client.lost = "lost, too"
         house.put(z="lost, too")
         assert await house.run() == {"saved": 3}
+        assert client.had_lost and client.lost_at is not None
         assert house.paid() == 3
 
     run_virtually(work())

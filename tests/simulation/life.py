@@ -22,7 +22,18 @@ from hands import hands_of
 from inbox import Inbox
 from virtual import VirtualLoop, unhurried
 from witnesses import secrets_told, violations
-from world import BOGUS, HOUR, LISTING_LAG, START, Dead, SimJournal, SimTwin, SimWriter, World
+from world import (
+    BOGUS,
+    HOUR,
+    LISTING_LAG,
+    SETTLE,
+    START,
+    Dead,
+    SimJournal,
+    SimTwin,
+    SimWriter,
+    World,
+)
 
 from batcher.adapters.clock import TOLERANCE
 from batcher.core.lifecycle import OPEN, UNSENT, State
@@ -44,7 +55,6 @@ from batcher.stages.run_control import RunControl
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 RUNS_AT_MOST = 40
-SETTLE = 60.0
 LONGEST_RUN = 30 * 24 * HOUR  # what takes longer never ends
 
 

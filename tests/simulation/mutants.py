@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -37,7 +38,7 @@ from batcher.stages.job_answers import JobAnswers
 from batcher.stages.job_list_audit import JobListAudit
 from batcher.stages.job_list_scan import JobListScan
 from batcher.stages.job_outcomes import JobOutcomes
-from batcher.stages.recovery import Recovery
+from batcher.stages.recovery import Recovery, _Silence
 from batcher.stages.run_control import RunControl
 from batcher.stages.sender import Sender
 from batcher.stages.sink import Sink
@@ -277,6 +278,16 @@ def _takes_any_one_job_for_proof() -> list[Patch]:
     return [(JobListScan, "lacking", credulous)]
 
 
+def _counts_what_nobody_read_as_empty() -> list[Patch]:
+    """Before a job could be shown, and while the listing could not be read."""
+    healthy = _Silence.note
+
+    def all_of_it(self: _Silence, begun_at: float, looked_for: Any, **_: Any) -> None:
+        healthy(self, begun_at, looked_for, longest_gap=math.inf)
+
+    return [(_Silence, "note", all_of_it), (Recovery, "_has_settled", lambda *_: True)]
+
+
 def _ignores_the_budget() -> list[Patch]:
     async def generous(self: Ledger, budget: Any) -> None:
         pass
@@ -481,6 +492,7 @@ MUTANTS: Final[dict[str, Callable[[], list[Patch]]]] = {
     "reads one page of the listing": _reads_one_page_of_the_listing,
     "believes any listing": _believes_any_listing,
     "takes any one job for proof of the listing": _takes_any_one_job_for_proof,
+    "counts what nobody read as an empty listing": _counts_what_nobody_read_as_empty,
     "ignores the budget": _ignores_the_budget,
     "reserves a page for everything": _reserves_a_page_for_everything,
     "waits for no bill": _waits_for_no_bill,

@@ -57,6 +57,7 @@ BLIND = (
     120.0,
     1200.0,
 )
+SETTLE = 60.0
 UNWITNESSED = 480.0  # seconds for which it does so even where no job of ours is known
 BOGUS = "no job of anybody's"
 
@@ -339,9 +340,9 @@ class Replica:
         self._from = 0.0
         self._until = START
         self._left_out: dict[str, bool] = {}
-        # when a job was first away with nothing known that would be away with it: one time without
-        # jobs may follow another
-        self._unwitnessed: dict[str, float] = {}
+        # jobs that were away with nothing known that would be away with them: for how long, and
+        # when last
+        self._unwitnessed: dict[str, tuple[float, float]] = {}
         self.left_out: set[str] = set()  # since somebody last emptied it
 
     def hidden(self, jobs: list[FakeJob]) -> set[str]:
@@ -393,10 +394,19 @@ class Replica:
         )
         known = self._world.database.execute(sql, (row[1], self._world.clock() + HOUR)).fetchall()
         if not known:
-            now = self._world.now
-            first = self._unwitnessed.setdefault(job.job_id, now)
-            return self._kind == "empty" and now < first + UNWITNESSED
+            return self._kind == "empty" and self._has_been_away(job.job_id) < UNWITNESSED
         return any(job_id in away for (job_id,) in known)
+
+    def _has_been_away(self, job_id: str) -> float:
+        """Return for how many seconds the listing was seen without the job.
+
+        One time without jobs may follow another, unseen: a gap counts as little as for batcher.
+        """
+        now = self._world.now
+        span, last_at = self._unwitnessed.get(job_id, (0.0, now))
+        span += min(now - last_at, SETTLE)
+        self._unwitnessed[job_id] = span, now
+        return span
 
 
 class SimTwin(FakeClient):

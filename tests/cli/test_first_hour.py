@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -140,22 +139,21 @@ def test_init_names_the_folder_that_is_still_to_come(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [("run",), ("plan", "--check")])
-async def test_a_service_that_does_not_answer_is_told_within_seconds(
+async def test_a_service_that_does_not_answer_is_told_while_it_is_waited_for(
     words: tuple[str, ...], inbox: Path, out: Path
 ) -> None:
-    """Long before the run gives up, with why."""
+    """Before the command gives up, with why."""
     command, *flags = words
-    began = time.monotonic()
     process = await start(command, inbox, *flags, "-o", out, "--service", "http://127.0.0.1:9")
     assert process.stderr is not None
     lines = process.stderr
     said = (await lines.readline()).decode()
     if "begins" in said:
         said = (await lines.readline()).decode()
+    assert process.returncode is None
     process.kill()
     await process.communicate()
     assert "no answer from the service yet (Cannot connect" in said
-    assert time.monotonic() - began < 10  # 2 s, and the start of a process on a busy machine
 
 
 async def test_a_check_waits_five_seconds_for_an_answer(inbox: Path, out: Path) -> None:

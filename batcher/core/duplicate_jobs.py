@@ -49,6 +49,11 @@ class DuplicateJob:
     error: str = ""
 
     @property
+    def has_failed(self) -> bool:
+        """Whether it brings no result."""
+        return self.status in (JobStatus.FAILED, JobStatus.CANCELLED)
+
+    @property
     def is_harmless(self) -> bool:
         """Whether the job cost nothing because its upload had been deleted before it could be read.
 

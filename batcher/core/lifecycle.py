@@ -201,7 +201,7 @@ TABLE: Final[dict[State, dict[type[Event], State]]] = {
     State.BLOCKED: {**_AGAIN, UpstreamSaved: State.QUEUED},
     State.EXPIRED: _AGAIN,
     State.LOST: _AGAIN,
-    State.STUCK: {**_JOB_OUT, Recalled: State.WAITING},
+    State.STUCK: {**_JOB_OUT, Recalled: State.WAITING, JobExchanged: State.WAITING},
     State.HELD: {**_AGAIN, Adopted: State.WAITING},
     State.UNSUPPORTED: _AGAIN,
     State.UNREADABLE: _AGAIN,

@@ -171,6 +171,7 @@ IN_STATE: Final[dict[tuple[State, type[e.Event]], str]] = {
     (State.SAVED, e.FileMissed): _MISSED,
     (State.SUPERSEDED, e.FileMissed): _MISSED,
     (State.WAITING, e.JobExchanged): f"UPDATE attempts SET job_id = nullif(:job_id, '') {_OUT}",
+    (State.STUCK, e.JobExchanged): f"UPDATE attempts SET job_id = nullif(:job_id, '') {_OUT}",
     (State.READY, e.Saved): f"UPDATE attempts SET outcome = 'saved' {_OUT}",
     (State.WAITING, e.Superseded): _closed(e.Superseded, "lost", _OUT, _SUPERSEDED, _ENDED),
     (State.READY, e.Superseded): _closed(e.Superseded, "lost", _OUT, _SUPERSEDED),

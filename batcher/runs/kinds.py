@@ -320,7 +320,7 @@ class CollectRun:
     def _is_doubtful(self) -> bool:
         """Return whether the answers about jobs leave open whose these are."""
         waits = self.cleaner is not None and self.cleaner.waits_to_be_told
-        return waits or self.fetcher.met_silence
+        return waits or self.fetcher.met_doubt
 
     async def _puts_right(self) -> bool:
         """Give documents their own jobs where two answers were mixed up, by one look at the list.

@@ -65,7 +65,7 @@ def cleaner_of(
         account=account_of(manifest, reached),
         in_the_end=len(manifest.jobs) > 1,
         is_wanted=deriver.still_fetches,
-        is_doubtful=lambda: fetcher.met_silence,
+        is_doubtful=lambda: fetcher.met_doubt,
     )
 
 

@@ -1,15 +1,15 @@
 """Compares attempts, jobs at the service and files on disk at the end of a run.
 
 What the job list shows (`stages.job_list_audit`) is put right: duplicates are cancelled if they
-still run, and reported with their cost. If two answers were mixed up on their way, each document
-gets its own job back. Nothing is submitted or fetched. A job list that can't be read or trusted is
+still run, and reported with their cost. If answers were mixed up on their way, each document gets
+its own job back. Nothing is submitted or fetched. A job list that can't be read or trusted is
 not the batch's fault: it is reported.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -18,24 +18,26 @@ from batcher.common.formatting import pluralize
 from batcher.common.signals import until_any
 from batcher.core import events
 from batcher.core.account import Account
+from batcher.core.crossed_jobs import Exchange, exchanges, stranded
 from batcher.core.duplicate_jobs import (
     AttemptRef,
     DuplicateJob,
 )
-from batcher.core.lifecycle import Impossible
+from batcher.core.lifecycle import Impossible, State
 from batcher.core.summary import Audit
-from batcher.errors import AttemptOpen, NotFound, Outdated, ServiceError
+from batcher.errors import AttemptOpen, NotFound, Outdated, OutputError, ServiceError
 from batcher.exit_codes import ExitCode
 from batcher.outputs.result_store import Store
 from batcher.reducto.api_types import ENDED, JobStatus
 from batcher.reducto.error_rules import ErrorClass
 from batcher.reducto.inputs import UpstreamJob
 from batcher.stages.context import StageContext
-from batcher.stages.job_list_audit import Crossed, JobListAudit
+from batcher.stages.job_list_audit import JobListAudit, Pass
 from batcher.stages.run_control import PATIENCE_WHEN_STOPPED
 
 # seconds after which no request of ours can turn up any more; younger ones are checked again
 LATE: Final = 600.0
+NAMED_AT_MOST: Final = 5  # documents in one message
 
 
 class Auditor:
@@ -77,32 +79,35 @@ class Auditor:
         )
 
     async def put_right(self) -> tuple[Set[str], tuple[str, ...]]:
-        """Exchange the jobs of documents that were told each other's, before the run has ended.
+        """Exchange the jobs of documents that were told others', before the run has ended.
 
-        Returns the ids of those of our jobs that the job list showed, and a message for each pair
-        that was exchanged. If the list can't be read in time, it showed none.
+        Returns the ids of our jobs that the job list showed as their documents' own, and a message
+        for each exchange. If the list can't be read in time, it showed none.
         """
         _, first_sent_at = self._ledger.audit.unaudited()
         looking = self._job_list.begin(first_sent_at or self._clock())
         try:
             async with asyncio.timeout(looking.patience):
                 await self._job_list.read(looking)
-                told = await self._exchange_all(looking.crossed)
+                return await self._exchange_all(looking)
         except (TimeoutError, ServiceError):
             return frozenset(), ()
-        return looking.shown, told
 
-    async def _exchange_all(self, crossed: Mapping[str, Crossed]) -> tuple[str, ...]:
-        """Exchange the jobs of pairs that hold each other's, and return what to say of each."""
+    async def _exchange_all(self, looking: Pass) -> tuple[Set[str], tuple[str, ...]]:
         told: list[str] = []
-        for job_id, holder, named in _pairs(crossed):
-            made = await self._exchange(job_id, holder, named)
-            if made is not None:
-                told.append(
-                    f"{holder.source} and {named.source} were told each other's jobs: the right "
-                    f"results are fetched now, for nothing{_and_later(made)}"
-                )
-        return tuple(told)
+        wrong = set(looking.crossed)
+        for exchange in exchanges(looking.crossed, looking.unclaimed):
+            made = await self._exchange(exchange)
+            if made is None:
+                continue
+            own = {one.job_id for one in exchange.own_jobs}
+            looking.shown |= own
+            wrong -= own
+            told.append(
+                f"{_were_told(exchange)}: the right results are fetched now, for nothing"
+                f"{_and_later(made)}"
+            )
+        return looking.shown - wrong, tuple(told)
 
     async def _until_urged(self) -> None:
         """Return once somebody wants the run to end; the next run then does the audit."""
@@ -135,14 +140,15 @@ class Auditor:
         try:
             async with asyncio.timeout(looking.patience):
                 await self._job_list.read(looking)
-                undecided = [pair for pair in _pairs(looking.crossed) if self._is_undecided(*pair)]
-                self._mixed_up = await self._put_right(looking.crossed)
+                found = exchanges(looking.crossed, looking.unclaimed)
+                undecided = [exchange for exchange in found if self._is_undecided(exchange)]
+                self._mixed_up = await self._put_right(looking, found)
                 new = await self._settled(looking.twins)
         except (TimeoutError, ServiceError) as error:
             return [], (_not_compared(error),)
         if not looking.is_whole:
             return new, (_cut_short(looking.pages),)
-        doubts = (*looking.doubts(), *(_not_yet(holder, named) for _, holder, named in undecided))
+        doubts = (*looking.doubts(), *map(_not_yet, undecided))
         # else the next run checks again, for as long as the service keeps these jobs
         if not doubts:
             # A job list that shows nothing of ours may be an empty one: then only what it has
@@ -151,81 +157,102 @@ class Auditor:
             await self._ledger.audited(last, sent_before=now - within)
         return new, doubts
 
-    async def _put_right(self, crossed: Mapping[str, Crossed]) -> tuple[str, ...]:
-        """Exchange the jobs of pairs that hold each other's, and return what to report.
+    async def _put_right(self, looking: Pass, found: Sequence[Exchange]) -> tuple[str, ...]:
+        """Exchange the jobs of documents that were told others', and return what to report.
 
-        The next run fetches both results again, without paying.
+        The next run fetches their results again, without paying.
         """
-        told: list[str] = []
-        for job_id, (holder, named) in crossed.items():
-            if not _is_mutual(holder, named, crossed):
-                told.append(_one_sided(job_id, holder, named))
-        for pair in _pairs(crossed):
-            told += await self._each_its_own(*pair)
+        told = [
+            _one_sided(job_id, *crossed)
+            for job_id, crossed in stranded(looking.crossed, found).items()
+        ]
+        for exchange in found:
+            told += await self._each_its_own(exchange, looking)
         return tuple(told)
 
-    async def _each_its_own(self, job_id: str, holder: AttemptRef, named: AttemptRef) -> list[str]:
-        """Exchange the jobs of a pair, and return what to report.
+    async def _each_its_own(self, exchange: Exchange, looking: Pass) -> list[str]:
+        """Exchange jobs, and return what to report.
 
         If they can't be exchanged, each result on disk is still wrong. That also matters for a
         document that was replaced by a newer version: every document with the same bytes shares its
         result.
         """
-        made = await self._exchange(job_id, holder, named)
+        made = await self._exchange(exchange)
         if made is not None:
             return [
-                f"{holder.source} and {named.source} had each other's results, because two "
-                "answers of the service "
-                "were mixed up on their way; run the same command again to fetch the right ones "
-                f"for nothing{_and_later(made)}"
+                f"{_had(exchange)}, because answers of the service were mixed up on their way; run "
+                f"the same command again to fetch the right ones for nothing{_and_later(made)}"
             ]
-        pairs = ((job_id, holder, named), (str(named.job_id), named, holder))
-        return [_one_sided(*pair) for pair in pairs if pair[1].outcome == "saved"]
+        nonces = {attempt.nonce for attempt in exchange.attempts if attempt.outcome == "saved"}
+        return [
+            _one_sided(job_id, *crossed)
+            for job_id, crossed in looking.crossed.items()
+            if crossed.holder.nonce in nonces
+        ]
 
-    async def _exchange(
-        self, job_id: str, holder: AttemptRef, named: AttemptRef
-    ) -> Sequence[AttemptRef] | None:
-        """Exchange their jobs, and return the attempts of later steps that read the wrong one.
+    async def _exchange(self, exchange: Exchange) -> Sequence[AttemptRef] | None:
+        """Give each its own job, and return the attempts of later steps that read the wrong one.
 
         Those come to a verdict, for only a person pays again. Copies wait for the right results.
-        Returns None, and changes nothing, if one of the two isn't saved or was replaced by a newer
-        version, or if a later step of theirs is at the service.
+        Returns None, and changes nothing, if one of the documents is neither saved nor stuck or was
+        replaced by a newer version, or if a later step of theirs is at the service.
         """
-        if self._is_undecided(job_id, holder, named):
+        if self._is_undecided(exchange):
             return None
-        later = self._made_from(job_id, named)
+        later = self._made_from(exchange)
         made = [attempt for attempt in later if attempt.outcome == "saved"]
+        documents = [attempt.document for attempt in exchange.attempts]
         copies = [
             events.Rejoined(copy, payer)
-            for payer in (holder.document, named.document, *(one.document for one in made))
+            for payer in (*documents, *(one.document for one in made))
             for copy in self._ledger.sharing.saved_copies(payer)
         ]
-        reason = f"{holder.source} and {named.source} had each other's results"
+        reason = _had(exchange)
         wrong = f"made from another document's result, because {reason}"
+        # no job may belong to two documents, not even for a moment
+        let_go = [events.JobExchanged(documents[-1], "")] if exchange.is_ring else []
+        saved = [one.document for one in exchange.attempts if one.outcome == "saved"]
+        wrong_files = self._ledger.audit.results_of([*saved, *(one.document for one in made)])
         try:
             await self._ledger.record(
-                # no job may belong to two documents, not even for a moment
-                events.JobExchanged(holder.document, ""),
-                events.JobExchanged(named.document, job_id),
-                events.JobExchanged(holder.document, str(named.job_id)),
-                events.FileMissed(holder.document, reason),
-                events.FileMissed(named.document, reason),
+                *let_go,
+                *(
+                    events.JobExchanged(one.attempt.document, one.job_id)
+                    for one in exchange.own_jobs
+                ),
+                *(events.FileMissed(document, reason) for document in saved),
                 *(events.WrongInput(one.document, wrong, ErrorClass.TRANSIENT) for one in made),
                 *copies,
             )
         except (Impossible, AttemptOpen, Outdated):
             return None
+        await asyncio.to_thread(self._set_aside, wrong_files)
         return made
 
-    def _is_undecided(self, job_id: str, holder: AttemptRef, named: AttemptRef) -> bool:
-        """Whether one of the two, or a later step of theirs, may still bring a result."""
-        attempts = (holder, named, *self._made_from(job_id, named))
+    def _set_aside(self, files: Sequence[tuple[str, str]]) -> None:
+        """Move wrong results, given with their hashes, to where nobody takes them for right ones.
+
+        If the disk refuses, they stay until the right ones replace them.
+        """
+        for output, sha256 in files:
+            if self._store.digest(output) == sha256:
+                with suppress(OutputError):
+                    self._store.move_aside(output)
+
+    def _is_undecided(self, exchange: Exchange) -> bool:
+        """Whether one of the documents, or a later step of theirs, may still bring a result."""
+        attempts = [attempt for attempt in exchange.attempts if not self._is_stuck(attempt)]
+        attempts += self._made_from(exchange)
         return any(attempt.outcome in ("open", "accepted") for attempt in attempts)
 
-    def _made_from(self, job_id: str, named: AttemptRef) -> Sequence[AttemptRef]:
-        """Return the attempts of later steps that read one of the two jobs."""
-        jobs = [UpstreamJob(job_id), UpstreamJob(str(named.job_id))]
-        return self._ledger.audit.made_from([job.known_as for job in jobs])
+    def _is_stuck(self, attempt: AttemptRef) -> bool:
+        return self._ledger.tracking.state_of(attempt.document) is State.STUCK
+
+    def _made_from(self, exchange: Exchange) -> Sequence[AttemptRef]:
+        """Return the attempts of later steps that read one of the jobs."""
+        held = {str(attempt.job_id) for attempt in exchange.attempts}
+        jobs = held | {one.job_id for one in exchange.own_jobs}
+        return self._ledger.audit.made_from([UpstreamJob(job).known_as for job in sorted(jobs)])
 
     async def _settled(self, twins: Sequence[DuplicateJob]) -> list[DuplicateJob]:
         """Cancel duplicates that still run, and record them.
@@ -263,18 +290,6 @@ class Auditor:
         return replace(twin, status=answer.status, error=error)
 
 
-def _pairs(crossed: Mapping[str, Crossed]) -> Iterator[tuple[str, AttemptRef, AttemptRef]]:
-    """Yield the attempts that hold each other's jobs, each pair once."""
-    for job_id, (holder, named) in crossed.items():
-        if _is_mutual(holder, named, crossed) and holder.nonce < named.nonce:
-            yield job_id, holder, named
-
-
-def _is_mutual(holder: AttemptRef, named: AttemptRef, crossed: Mapping[str, Crossed]) -> bool:
-    other = crossed.get(named.job_id or "")
-    return other is not None and other.named.nonce == holder.nonce
-
-
 def _not_compared(error: TimeoutError | ServiceError) -> str:
     reason = "it took too long" if isinstance(error, TimeoutError) else str(error)
     return (
@@ -293,11 +308,34 @@ def _one_sided(job_id: str, holder: AttemptRef, named: AttemptRef) -> str:
     return f"{holder.source} holds job {job_id}, which was submitted for {named.source}"
 
 
-def _not_yet(holder: AttemptRef, named: AttemptRef) -> str:
+def _not_yet(exchange: Exchange) -> str:
     return (
-        f"{holder.source} and {named.source} hold each other's jobs, which may still bring "
-        "results: the next run looks again"
+        f"{_names(exchange)} hold {_whose(exchange)} jobs, which may still bring results: the next "
+        "run looks again"
     )
+
+
+def _were_told(exchange: Exchange) -> str:
+    were = "were" if len(exchange.own_jobs) > 1 else "was"
+    return f"{_names(exchange)} {were} told {_whose(exchange)} jobs"
+
+
+def _had(exchange: Exchange) -> str:
+    return f"{_names(exchange)} had {_whose(exchange)} results"
+
+
+def _names(exchange: Exchange) -> str:
+    """Return the documents' names for people; of many the first ones."""
+    names = sorted(attempt.source for attempt in exchange.attempts)
+    if len(names) > NAMED_AT_MOST:
+        names[NAMED_AT_MOST - 1 :] = [f"{len(names) - NAMED_AT_MOST + 1} more"]
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+
+
+def _whose(exchange: Exchange) -> str:
+    if not exchange.is_ring:
+        return "other documents'"
+    return "each other's" if len(exchange.own_jobs) == 2 else "one another's"
 
 
 def _and_later(made: Sequence[AttemptRef]) -> str:

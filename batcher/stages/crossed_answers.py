@@ -1,7 +1,8 @@
 """Notices that an answer is about another document's job, and gives both documents their own.
 
-Two answers to submissions that came back crosswise leave each document with the other's job. It
-says nothing about what becomes of the answer.
+Two answers to submissions that came back crosswise leave each document with the other's job. Where
+more were mixed up, the job list shows whose job is whose (`stages.auditor`). It says nothing about
+what becomes of the answer.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ class CrossedAnswers:
         self._client = context.client
         self._jobs = context.jobs
         self._room = room
-        # whether a job completed whose answer didn't say whose it is
-        self.met_silence = False
+        # whether a job completed whose answer didn't say whose it is, or was given up because its
+        # answers named another document
+        self.met_doubt = False
 
     def named_instead(self, watched: Watched, answer: JobAnswer) -> AttemptRef | None:
         """Return the other document's attempt for which this job was submitted, or None.
@@ -33,7 +35,7 @@ class CrossedAnswers:
         """
         nonces = nonces_in(answer.request())
         if not nonces:
-            self.met_silence |= answer.status == JobStatus.COMPLETED
+            self.met_doubt |= answer.status == JobStatus.COMPLETED
             return None
         document = watched.flight.document
         return self._ledger.audit.named_instead(document, nonces)

@@ -75,9 +75,9 @@ class Fetcher:
         self._answered_at = float("-inf")
 
     @property
-    def met_silence(self) -> bool:
-        """Whether a job completed whose answer didn't say whose it is."""
-        return self._answers.met_silence
+    def met_doubt(self) -> bool:
+        """See `CrossedAnswers`."""
+        return self._answers.met_doubt
 
     def outstanding(self) -> int:
         """Return how many jobs are being asked for or will be soon.

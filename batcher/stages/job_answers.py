@@ -76,9 +76,9 @@ class JobAnswers:
         self._links = LinkedResults(context.client, sink)
 
     @property
-    def met_silence(self) -> bool:
-        """Whether a job completed whose answer didn't say whose it is."""
-        return self._crossed.met_silence
+    def met_doubt(self) -> bool:
+        """See `CrossedAnswers`."""
+        return self._crossed.met_doubt
 
     async def take(self, watched: Watched, answer: JobAnswer, loan: Loan) -> None:
         """Take in an answer; its bytes are on `loan` until the sink has them."""
@@ -121,6 +121,7 @@ class JobAnswers:
         if answer.status != JobStatus.COMPLETED:
             return False
         await self._unread(watched, f"its answer is about a job of {named.source}")
+        self._crossed.met_doubt |= self._jobs.get(flight.document) is not watched
         return True
 
     def _still_running(self, watched: Watched) -> None:

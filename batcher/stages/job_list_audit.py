@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 from batcher.common.formatting import pluralize
 from batcher.core.account import Account
+from batcher.core.crossed_jobs import Crossed
 from batcher.core.duplicate_jobs import (
     CLOCK_SKEW,
     AttemptRef,
@@ -36,13 +37,6 @@ OWN_PAGES_AT_MOST: Final = 200
 SPARE_PAGES: Final = 8  # pages beyond our own: the account's job list may hold other people's jobs
 
 
-class Crossed(NamedTuple):
-    """A job that the ledger holds for `holder` although it was submitted for `named`."""
-
-    holder: AttemptRef
-    named: AttemptRef
-
-
 @dataclass(slots=True)
 class Pass:
     """One pass over the job list, and what it has shown so far.
@@ -57,6 +51,8 @@ class Pass:
     patience: float
     twins: list[DuplicateJob] = field(default_factory=list)
     crossed: dict[str, Crossed] = field(default_factory=dict)  # by job id
+    # jobs that no attempt holds, by the nonces of attempts that hold another's instead
+    unclaimed: dict[str, str] = field(default_factory=dict)
     shown: set[str] = field(default_factory=set)
     shows_ours: bool = False
     unreadable: int = 0  # number of rows
@@ -136,6 +132,8 @@ class JobListAudit:
             pass  # it has shown everything that it ever will
         except EndlessListing:
             return
+        finally:
+            _set_apart_unclaimed(looking)
         looking.is_whole = True
 
     def _take_in(self, rows: Sequence[JobRow], looking: Pass) -> None:
@@ -200,3 +198,18 @@ class JobListAudit:
     def _attempt_of(self, nonces: Sequence[str]) -> AttemptRef | None:
         account = self._account
         return self._queries.attempt_of(account.service, account.key_fingerprint, nonces)
+
+
+def _set_apart_unclaimed(looking: Pass) -> None:
+    """Move the jobs of attempts that hold another's from the duplicates to the unclaimed ones.
+
+    Where another attempt holds one of theirs, that is the one they get back.
+    """
+    misled = {one.holder.nonce for one in looking.crossed.values()}
+    misled -= {one.named.nonce for one in looking.crossed.values()}
+    by_use = sorted(looking.twins, key=lambda twin: twin.has_failed)
+    for twin in by_use:
+        nonce = twin.attempt.nonce
+        if nonce in misled and nonce not in looking.unclaimed:
+            looking.unclaimed[nonce] = twin.job_id
+            looking.twins.remove(twin)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from batcher.core import events
 from batcher.core.inflight import is_overdue
+from batcher.core.lifecycle import State
 from batcher.core.poll_schedule import SHORT, PollSchedule
 from batcher.errors import BatcherError, ServiceError, Unauthorised
 from batcher.exit_codes import ExitCode
@@ -37,6 +38,7 @@ SWEEPS_IN_VAIN: Final = 2
 OWN_WORD: Final = 1800.0
 # seconds until the next check, after one that failed unexpectedly
 AFTER_TROUBLE: Final = 5.0
+_IN_FLIGHT_BY: Final = (events.Accepted, events.Adopted, events.FileMissed)
 EARLY: Final = 1000  # remembered jobs that ended before their acceptance was recorded here
 
 
@@ -96,7 +98,8 @@ class Poller:
             del self._early[next(iter(self._early))]
 
     def _hear(self, change: Transition) -> None:
-        if isinstance(change.event, events.Accepted | events.Adopted | events.FileMissed):
+        is_taken_up = change.before is State.STUCK and isinstance(change.event, events.JobExchanged)
+        if is_taken_up or isinstance(change.event, _IN_FLIGHT_BY):
             # jobs accepted in one commit are announced together, so one query serves them all
             if not self._accepted:
                 asyncio.get_running_loop().call_soon(self._watch_accepted)

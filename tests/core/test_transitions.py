@@ -106,7 +106,8 @@ LIVES: Final[dict[str, Rules]] = {
     "what failed for a passing reason is taken up by the next run": {
         ("failed", e.TakenUp): "queued"
     },
-    "two that were answered each other's job are given their own back": {
+    "those that were answered others' jobs are given their own back": {
+        ("stuck", e.JobExchanged): "waiting",
         ("waiting", e.JobExchanged): "waiting",
         ("saved", e.JobExchanged): "saved",
     },

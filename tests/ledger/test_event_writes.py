@@ -330,6 +330,7 @@ CASES: Final[list[tuple[str, e.Event, Change, Change]]] = [
     ("saved", e.Cleaned(1, "job-2"), NOTHING, {"cleaned_at": AT}),
     ("waiting", e.JobExchanged(1, "job-9"), NOTHING, {"job_id": "job-9"}),
     ("waiting", e.JobExchanged(1, ""), NOTHING, {"job_id": None}),
+    ("stuck", e.JobExchanged(1, "job-9"), {"state": "waiting"}, {"job_id": "job-9"}),
     ("saved", e.JobExchanged(1, "job-9"), NOTHING, {"job_id": "job-9"}),
     ("saved", e.JobExchanged(1, ""), NOTHING, {"job_id": None}),
     (

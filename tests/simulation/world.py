@@ -38,7 +38,7 @@ from batcher.errors import (
 )
 from batcher.ledger.journal import Journal
 from batcher.ledger.writer import InlineWriter
-from batcher.outputs.result_store import Item, Streamed, Written, kept_name
+from batcher.outputs.result_store import DAMAGED, Item, Streamed, Written, kept_name
 from batcher.reducto import api_types
 from batcher.reducto.api_types import JobStatus
 from batcher.reducto.client import Around, ResponseBudget
@@ -682,6 +682,19 @@ class Disk:
             self.visible[name] = data
             if not durable:
                 self._unsynced.add(name)
+
+    def move_aside(self, output: str) -> str | None:
+        self.world.step()
+        data = self.visible.pop(output, None)
+        if data is None:
+            return None
+        there = f"{DAMAGED}/{output}"
+        self.visible[there] = data
+        if output in self._unsynced:
+            self._unsynced.discard(output)
+            self._unsynced.add(there)
+        self.world.step()
+        return there
 
     def copy(self, source: str, target: str, *, sha256: str, known: frozenset[str]) -> Written:
         there = (self.visible.get(source), self.visible.get(kept_name(sha256)))

@@ -147,6 +147,14 @@ class AuditQueries:
         rows = self._connection.execute(_MADE_FROM, {"inputs": json.dumps(inputs), "job": JOB})
         return [AttemptRef._make((*row[:7], float(row[7] or 0.0))) for row in rows]
 
+    def results_of(self, documents: Sequence[int]) -> list[tuple[str, str]]:
+        """Return (output, SHA-256) of the results of those documents that have one on disk."""
+        sql = (
+            "SELECT output, output_sha256 FROM documents"
+            f" WHERE output_sha256 IS NOT NULL AND id IN ({EACH})"
+        )
+        return list(self._connection.execute(sql, (json.dumps(documents),)))
+
     def named_instead(self, document: int, nonces: Sequence[str]) -> AttemptRef | None:
         """Return the attempt of another document that `nonces` belong to, or None.
 

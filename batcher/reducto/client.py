@@ -39,7 +39,16 @@ from batcher.errors import (
 )
 from batcher.reducto import api_types, responses
 from batcher.reducto.calls import DOWNLOAD, Meter, Observer, call_of, outcome_of
-from batcher.reducto.exchange import CONNECT, EXCHANGE, dated, said, translated, uploading, within
+from batcher.reducto.exchange import (
+    CONNECT,
+    EXCHANGE,
+    dated,
+    downloading,
+    said,
+    translated,
+    uploading,
+    within,
+)
 from batcher.reducto.file_body import CHUNK, checked_chunks, size_of
 from batcher.reducto.presigned import PUT, refused_address
 from batcher.reducto.public_addresses import Elsewhere, Resolver, is_on_this_machine, may_lead_to
@@ -601,9 +610,11 @@ class ReductoClient:
 async def _write_chunks(
     content: aiohttp.StreamReader, file: Any, around: Around | None
 ) -> tuple[str, int]:
-    """Write all chunks and what goes around them; return the (sha256, size in bytes) of the
-    file.
+    """Write all chunks and what goes around them; return the (sha256, size in bytes) of the file.
+
+    Raises TimeoutError if they trickle in.
     """
+    began = time.monotonic()
     digest = hashlib.sha256()
     size = 0
     after = b""
@@ -616,6 +627,8 @@ async def _write_chunks(
             chunk = before + chunk
         digest.update(chunk)
         size += await file.write(chunk)
+        if time.monotonic() - began > downloading(size):
+            raise TimeoutError(f"it trickles in: {size} bytes so far")
     digest.update(after)
     return digest.hexdigest(), size + await file.write(after)
 

@@ -18,6 +18,10 @@ CONNECT: Final = 15.0  # seconds for making a connection
 EXCHANGE: Final = 120.0
 SLOWEST_UPLOAD: Final = 50_000.0  # bytes per second; a slower upload times out
 
+# Bytes per second; a slower download trickles, and might never end. Low, because many that are made
+# side by side share a slow line, and one that was broken off begins anew.
+SLOWEST_DOWNLOAD: Final = 1_000.0
+
 
 def within(seconds: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT)
@@ -26,6 +30,11 @@ def within(seconds: float) -> aiohttp.ClientTimeout:
 def uploading(size: int) -> float:
     """Return the seconds within which so many bytes are sent and answered."""
     return EXCHANGE + size / SLOWEST_UPLOAD
+
+
+def downloading(size: int) -> float:
+    """Return the seconds within which so many bytes arrive."""
+    return EXCHANGE + size / SLOWEST_DOWNLOAD
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -35,7 +35,7 @@ from batcher.errors import (
     Unauthorised,
     Unreachable,
 )
-from batcher.reducto import api_types
+from batcher.reducto import api_types, exchange
 from batcher.reducto.client import ReductoClient
 from batcher.reducto.public_addresses import Elsewhere, Resolver, may_lead_to
 
@@ -406,6 +406,30 @@ async def test_a_whole_result_behind_a_link_is_taken(
             )
             assert json.loads(part.read_bytes()) == {"result": json.loads(WHOLE)}
             assert size == part.stat().st_size
+
+
+async def test_a_download_that_trickles_in_has_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never silent for long, and never whole: each of these would keep one of the few places in
+    which results are fetched for ever.
+    """
+    monkeypatch.setattr(exchange, "EXCHANGE", 0.1)
+
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(http(b"["))
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+
+    server = await asyncio.start_server(trickle, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, ReductoClient(url, KEY) as client:
+        with pytest.raises(ReplyLostError, match="trickles in"):
+            await client.download(f"{url}/x", tmp_path / "part")
 
 
 @pytest.mark.parametrize("job_id", ["..", ".", "a/b", "a?b#c", "\x00", "\ud83d", "ü" * 300, " "])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -37,8 +37,9 @@ _NOT_SAVED: Final = "no such document that is saved; see `batcher status` and `b
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was found. `missing` and `changed` are (source, output) of results.
+    """What was found. `missing`, `changed` and `unreadable` are (source, output) of results.
 
+    Nobody knows whether the unreadable ones are whole, so `repair` leaves them alone.
     `strays` are files in the output directory that the ledger doesn't know. `unmade` are (format,
     file) of files made from results that aren't as they were made; making them again costs nothing.
     `ledger` is what is wrong with the ledger itself. `twins` are (source, job, credits) of
@@ -52,10 +53,12 @@ class Verified:
     unmade: tuple[tuple[str, str], ...] = ()
     ledger: tuple[str, ...] = ()
     twins: tuple[tuple[str, str, float], ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_whole(self) -> bool:
-        return not self.missing and not self.changed and not self.unmade and not self.ledger
+        wrong = (self.missing, self.changed, self.unreadable, self.unmade, self.ledger)
+        return not any(wrong)
 
     def values(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
@@ -77,25 +80,34 @@ def verify(
     store = Store(output)
     if not wanted.is_all:
         return _verify_some(connection, store, wanted)
-    saved, missing, changed = _compared(RepairQueries(connection).saved(), store)
+    compared = _compared(RepairQueries(connection).saved(), store)
     return Verified(
-        saved,
-        missing,
-        changed,
+        compared.saved,
+        tuple(compared.missing),
+        tuple(compared.changed),
         tuple(_strays(connection, output)),
         tuple(_unmade(connection, store)),
         ledger=tuple(_untrue(connection, output, path)) if path else (),
         twins=tuple(AuditQueries(connection).twins()),
+        unreadable=tuple(compared.unreadable),
     )
 
 
 def _verify_some(connection: sqlite3.Connection, store: Store, wanted: Wanted) -> Verified:
     named = named_or_refused(connection, wanted, states=(State.SAVED,), hint=_NOT_SAVED)
     results = (row for row in RepairQueries(connection).saved() if row[0] in named)
-    saved, missing, changed = _compared(results, store)
+    compared = _compared(results, store)
     made = _unmade(connection, store, among=named)
     twins = (twin for twin in AuditQueries(connection).twins() if twin[0] in named)
-    return Verified(saved, missing, changed, (), tuple(made), twins=tuple(twins))
+    return Verified(
+        compared.saved,
+        tuple(compared.missing),
+        tuple(compared.changed),
+        (),
+        tuple(made),
+        twins=tuple(twins),
+        unreadable=tuple(compared.unreadable),
+    )
 
 
 def _untrue(connection: sqlite3.Connection, output: Path, ledger: Path) -> Iterator[str]:
@@ -106,22 +118,29 @@ def _untrue(connection: sqlite3.Connection, output: Path, ledger: Path) -> Itera
         yield behind
 
 
-Pairs = tuple[tuple[str, str], ...]
+@dataclass(slots=True)
+class _Compared:
+    """How many results are as they were saved, and (source, output) of the others."""
+
+    saved: int = 0
+    missing: list[tuple[str, str]] = field(default_factory=list)
+    changed: list[tuple[str, str]] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
 
 
-def _compared(results: Iterable[tuple[str, str, str]], store: Store) -> tuple[int, Pairs, Pairs]:
-    """Return how many results are as they were saved, and (source, output) of missing, changed."""
-    saved = 0
-    missing = []
-    changed = []
+def _compared(results: Iterable[tuple[str, str, str]], store: Store) -> _Compared:
+    compared = _Compared()
     for source, result, sha256 in results:
         there = store.digest(result)
-        saved += there == sha256
-        if there is None:
-            missing.append((source, result))
-        elif there != sha256:
-            changed.append((source, result))
-    return saved, tuple(missing), tuple(changed)
+        if there == sha256:
+            compared.saved += 1
+        elif there is None:
+            compared.missing.append((source, result))
+        elif there or not store.is_unreadable(result):
+            compared.changed.append((source, result))
+        else:
+            compared.unreadable.append((source, result))
+    return compared
 
 
 def prospects(

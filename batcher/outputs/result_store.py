@@ -272,6 +272,21 @@ class Store:
         except OSError:
             return ""
 
+    def is_unreadable(self, output: str) -> bool:
+        """Return whether something lies at `output` of which the disk doesn't say what it is.
+
+        That is no sign of damage: the disk may be away, or the file another user's.
+        """
+        try:
+            with self._open_folder_of(output) as (folder, name):
+                fd = _open_file(name, folder)
+            with os.fdopen(fd, "rb") as file:
+                while file.read(BLOCK):
+                    pass
+        except OSError as error:
+            return error.errno not in _NOT_THERE
+        return False
+
     def size(self, output: str) -> int | None:
         """Return the bytes of the file at `output`; None if there is no regular file."""
         try:

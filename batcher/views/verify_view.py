@@ -22,6 +22,10 @@ def verify_words(found: Verified) -> str:
     for word, pairs in (("missing", found.missing), ("changed", found.changed)):
         lines += _some(word, [output for _, output in pairs])
     lines += _some(
+        "can't be read, and may be whole: see to that disk, or to whose files they are",
+        [output for _, output in found.unreadable],
+    )
+    lines += _some(
         "made of results, to be made again by `verify --repair` and a run",
         [f for _, f in found.unmade],
     )

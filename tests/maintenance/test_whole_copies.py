@@ -5,6 +5,8 @@ nothing is paid.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -23,6 +25,7 @@ from batcher.ledger.queries.repair import RepairQueries
 from batcher.maintenance.candidates import Requeued
 from batcher.maintenance.retry import retry
 from batcher.maintenance.verify import prospects, repair, verify
+from batcher.views.verify_view import verify_words
 
 NOTHING = Requeued(0, 0.0, 0)
 
@@ -54,6 +57,32 @@ def test_a_result_is_made_again_from_a_whole_one_of_the_same_bytes(
     path.unlink(missing_ok=True)
     assert _run(house) == {"saved": 3}
     assert house.result(broken) == result
+    assert house.paid() == 2
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_what_can_t_be_read_just_now_is_left_alone(
+    code: int, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A share that is away, or files of somebody else: nothing is moved, fetched or paid for."""
+    _run(house)
+    _twelve_hours_later(house)
+    healthy = os.open
+
+    def sick(path: object, flags: int, *more: int, **how: int) -> int:
+        if path == b"c.txt.json":
+            raise OSError(code, os.strerror(code))
+        return healthy(path, flags, *more, **how)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", sick)
+        with closing(reader(_ledger(house))) as connection:
+            found = verify(connection, house.out)
+        assert found.unreadable == (("c.txt", "c.txt.json"),) and not found.is_whole
+        assert "can't be read" in verify_words(found)
+        assert _repaired(house) == (0, NOTHING)
+    assert (house.out / "c.txt.json").exists()
+    assert _run(house) == {"saved": 3}
     assert house.paid() == 2
 
 

@@ -6,11 +6,12 @@ import difflib
 import errno
 import io
 import os
+import select
 import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
@@ -18,6 +19,9 @@ import batcher
 from batcher.cli.completion import VARIABLE, completion
 from batcher.errors import BatcherError
 from batcher.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 ORDER: Final = (
     "demo parse run plan status runs why failures retry verify prune cancel rebuild export report"
@@ -48,12 +52,12 @@ class _Commands(click.Group):
     def main(self, *args: Any, **extra: Any) -> Any:
         extra.setdefault("complete_var", VARIABLE)
         open_what_is_closed()
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                # a name that the terminal can't show is no reason to fail
-                stream.reconfigure(errors="backslashreplace")
+        sys.stdout = _sturdy(sys.stdout, 1, _Stdout)
+        sys.stderr = _sturdy(sys.stderr, 2, _Stderr)
         try:
             return super().main(*args, **extra)
+        except OSError as error:
+            sys.exit(_end_of(error))
         finally:
             finish_output()
 
@@ -64,8 +68,6 @@ class _Commands(click.Group):
             told = ctx.meta.get(TROUBLE)
             tell_trouble(str(error)) if told is None else told(error)
             sys.exit(error.exit_code)
-        except OSError as error:
-            sys.exit(_end_of(error))
 
 
 _MANIFESTS: Final = ("", ".toml", ".json", ".yaml", ".yml")
@@ -149,6 +151,50 @@ def open_what_is_closed() -> None:
             os.set_inheritable(number, True)  # inherited, or the local service would have none
             mode = "w" if number else "r"
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+
+
+class _Stdout(io.FileIO):
+    """A standard stream that waits for its reader, also where it was opened not to block.
+
+    Some parents (Node.js is one) leave their pipes so.
+    """
+
+    def write(self, data: Buffer, /) -> int:
+        while (written := super().write(data)) is None:
+            select.select([], [self], [])
+        return written
+
+
+class _Stderr(_Stdout):
+    """As above, and what can't be written is lost: a command's own result counts."""
+
+    def write(self, data: Buffer, /) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(memoryview(data))
+
+
+def _sturdy(stream: TextIO, number: int, kind: type[_Stdout]) -> TextIO:
+    """Return the standard stream `number` such that no name and no slow reader makes it fail.
+
+    A stream that isn't the process's own (in tests) is only told to escape what it can't show.
+    """
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    stream.reconfigure(errors="backslashreplace")
+    try:
+        is_own = stream.fileno() == number
+    except OSError:
+        is_own = False
+    if not is_own:
+        return stream
+    return io.TextIOWrapper(
+        io.BufferedWriter(kind(number, "w", closefd=False)),
+        encoding=stream.encoding,
+        errors="backslashreplace",
+        line_buffering=stream.line_buffering,
+    )
 
 
 def tell_trouble(words: str) -> None:

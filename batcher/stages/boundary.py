@@ -92,10 +92,24 @@ async def kept(
     except BatcherError:
         raise
     except Exception as error:
-        if isinstance(error, ExceptionGroup) and error.split(BatcherError)[1] is None:
+        if _is_ours(error):
             raise  # from a stage with tasks of its own: a full disk is not an internal error
         boundary = Boundary(control, stage, abort=True)
-        boundary.stop(boundary.caught(error, about="this run"))
+        boundary.stop(boundary.caught(_first_within(error), about="this run"))
+
+
+def _first_within(error: Exception) -> Exception:
+    """Return the first error of a group that batcher has no name for, however deep; or `error`."""
+    while isinstance(error, ExceptionGroup):
+        error = next(one for one in error.exceptions if not _is_ours(one))
+    return error
+
+
+def _is_ours(error: Exception) -> bool:
+    """Tell whether it is a BatcherError, or a group of nothing else."""
+    if isinstance(error, ExceptionGroup):
+        return error.split(BatcherError)[1] is None
+    return isinstance(error, BatcherError)
 
 
 def _place(error: Exception) -> str:

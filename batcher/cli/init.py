@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import click
 from batcher.cli.arguments import PATH
 from batcher.cli.completion import services
 from batcher.cli.group import main
+from batcher.common.names import as_text, is_text
 
 ENDPOINTS = ("parse", "extract", "split", "classify", "pipeline")
 FORMATS = ("json", "markdown", "jsonl", "parquet")
@@ -133,8 +135,11 @@ def init(
     if sys.stdin.isatty() if ask is None else ask:
         said = {name: _answer(ctx, name, value) for name, value in said.items()}
         _refuse_unknown(said["service"])
+    _refuse_what_is_no_text({"batch": batch or "", **said})
     text = commented(
-        batch=batch or path.stem, formats=("json", *(f for f in formats if f != "json")), **said
+        batch=batch or as_text(path.stem),
+        formats=("json", *(f for f in formats if f != "json")),
+        **said,
     )
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -159,6 +164,14 @@ def _refuse_unknown(service: str) -> None:
         raise click.BadParameter(
             f"{service!r} is not known ({service_hint(service)})", param_hint="--service"
         )
+
+
+def _refuse_what_is_no_text(said: Mapping[str, str]) -> None:
+    for name, value in said.items():
+        if not is_text(value):
+            raise click.BadParameter(
+                f"{as_text(value)} isn't UTF-8, as a manifest is", param_hint=f"--{name}"
+            )
 
 
 def _answer(ctx: click.Context, name: str, value: str) -> str:

@@ -30,6 +30,23 @@ def name_of(raw: bytes) -> str:
     )
 
 
+def is_text(typed: str) -> bool:
+    """Tell whether something typed, a path for example, is text throughout.
+
+    Bytes that aren't, the interpreter hands over as lone surrogates.
+    """
+    try:
+        typed.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def as_text(typed: str) -> str:
+    """Return something typed as text that can be stored and shown: as it is if it is text."""
+    return typed if is_text(typed) else name_of(typed.encode("utf-8", "surrogateescape"))
+
+
 def path_of(name: str) -> bytes:
     """Return the bytes from which `name_of` made `name`."""
     if "\\" not in name:

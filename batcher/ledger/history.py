@@ -11,7 +11,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from batcher.common.names import name_of
+from batcher.common.names import as_text, name_of
 from batcher.errors import BatcherError
 
 
@@ -22,17 +22,18 @@ def story(connection: sqlite3.Connection, path: str) -> list[dict[str, Any]]:
     or else the path of its source file or of its result. Raises BatcherError if there is no such
     document.
     """
-    rows = _rows(connection, _VERSIONS.format("d.source = ?"), path) or _rows(
+    asked = as_text(path)
+    rows = _rows(connection, _VERSIONS.format("d.source = ?"), asked) or _rows(
         connection, _LYING_THERE, *_elsewhere(path)
     )
     if not rows:
         near = _rows(
             connection,
             "SELECT source FROM documents WHERE source LIKE ? LIMIT 3",
-            f"%{path.rpartition('/')[2]}%",
+            f"%{asked.rpartition('/')[2]}%",
         )
         hint = f"; near it: {', '.join(row['source'] for row in near)}" if near else ""
-        raise BatcherError(f"{path}: the ledger knows no such document{hint}")
+        raise BatcherError(f"{asked}: the ledger knows no such document{hint}")
     for row in rows:
         _add_story(connection, row)
     return rows

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from batcher.common.names import name_of
+from batcher.common.names import is_text, name_of
 from batcher.common.secrets import redact_urls
 from batcher.errors import BatcherError
 from batcher.ledger.queries.failed_documents import raw_path
@@ -109,15 +109,7 @@ def _spellings(typed: str) -> tuple[str, ...]:
     """Return the names that something typed may stand for: as it is, or as the bytes of a path."""
     raw = os.fsencode(typed)
     spelt = (name_of(raw), name_of(os.fsencode(posixpath.normpath(typed))))
-    return (typed, *spelt) if _is_text(typed) else spelt
-
-
-def _is_text(typed: str) -> bool:
-    try:
-        typed.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return (typed, *spelt) if is_text(typed) else spelt
 
 
 def _add_first(

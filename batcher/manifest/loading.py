@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from batcher.common.extras import install_command
 from batcher.common.missing_paths import instead_of
+from batcher.common.names import as_text, is_text
 from batcher.common.text_files import NotText, read_text
 from batcher.errors import ManifestError, Problem
 from batcher.manifest.certificates import untrusted
@@ -44,7 +45,9 @@ def load(
     """
     data = _parse(path)
     apply(data, settings, overrides, where=str(path), tell=tell)
-    manifest = read_manifest(data, where=str(path), folder=path.absolute().parent, stem=path.stem)
+    manifest = read_manifest(
+        data, where=str(path), folder=path.absolute().parent, stem=as_text(path.stem)
+    )
     return _checked(_with_schemas(manifest), sources=sources)
 
 
@@ -77,9 +80,11 @@ def for_directory(
         "output": {"directory": str(output)},
         "service": {"url": service} if "://" in service else service,
     }
-    where = f"batcher run {directory} -o {output}"
+    where = as_text(f"batcher run {directory} -o {output}")
     apply(data, settings, overrides, where=where, tell=tell)
-    manifest = read_manifest(data, where=where, folder=Path.cwd(), stem=output.absolute().name)
+    manifest = read_manifest(
+        data, where=where, folder=Path.cwd(), stem=as_text(output.absolute().name)
+    )
     return _checked(_with_schemas(manifest))
 
 
@@ -294,6 +299,13 @@ def _unfit(
     key: str, path: Path, is_wanted: Callable[[int], bool], wanted: str
 ) -> Iterator[Problem]:
     """Yield why the path can't be used, unless it can."""
+    if not is_text(str(path)):
+        yield Problem(
+            key,
+            f"{as_text(str(path))} isn't UTF-8, and so no ledger can hold where documents are",
+            "rename it, or reach it by a link with another name",
+        )
+        return
     try:
         if not is_wanted(path.stat().st_mode):
             yield Problem(key, f"{path} is not {wanted}", _RELATIVE)

@@ -5,6 +5,7 @@ helps.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import resource
 import signal
 import sqlite3
 import ssl
+import sys
 from pathlib import Path
 
 import pytest
@@ -709,6 +711,52 @@ async def test_what_a_run_came_to_counts_though_nobody_could_hear_it(
     ), asked.err
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's own")
+@pytest.mark.parametrize("command", ["options", "retry", "run", "init"])
+async def test_words_that_nobody_could_hear_change_no_exit_code(
+    command: str, words: tuple[object, ...], out: Path, tmp_path: Path
+) -> None:
+    """A full disk behind stderr: what the command came to counts."""
+    assert (await batcher(*words)).code == 0
+    asked = {
+        "options": ("options", "parse"),
+        "retry": ("retry", out, "--only", "transient"),
+        "run": words,
+        "init": ("init", tmp_path / "new.toml", "--directory", tmp_path, "--output", out),
+    }
+
+    def full() -> None:
+        os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
+
+    said = await batcher(*asked[command], before=full)
+    assert said.code == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's own")
+async def test_help_that_cannot_be_written_ends_with_a_sentence() -> None:
+    def full() -> None:
+        os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
+
+    said = await batcher("--help", before=full)
+    assert (said.code, "Traceback" in said.err) == (3, False)
+    assert "stdout: No space left" in said.err
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="Linux's own")
+async def test_a_pipe_that_does_not_block_gets_all_of_the_output() -> None:
+    """Some programs hand over such pipes, Node.js for one; a slow reader of one loses nothing."""
+    whole = (await batcher("schema")).out
+    end, pipe = os.pipe()
+    fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(pipe, False)
+    command = [sys.executable, "-m", "batcher", "schema"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=pipe)
+    os.close(pipe)
+    with os.fdopen(end, "rb") as reader:
+        read = await asyncio.to_thread(reader.read)
+    assert (await process.wait(), read.decode()) == (0, whole)
+
+
 async def test_a_terminal_that_cannot_show_a_name_shows_it_escaped(
     words: tuple[object, ...], inbox: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -721,6 +769,46 @@ async def test_a_terminal_that_cannot_show_a_name_shows_it_escaped(
     assert (said.code, "smile \\U0001f600.txt" in said.out) == (0, True), said.err
     odd = await batcher("why", out, os.fsdecode(b"odd \xff.txt"))
     assert (odd.code, "odd \\xff.txt" in odd.out) == (0, True), odd.err
+
+
+async def test_a_folder_whose_name_is_no_text_is_refused_or_written_to(
+    inbox: Path, out: Path, peer: Peer
+) -> None:
+    """Documents below such a folder have no place that a ledger could hold; results may have one,
+    and the batch is named after it as well as can be.
+    """
+    odd = inbox.with_name(os.fsdecode(b"in \xff"))
+    inbox.rename(odd)
+    said = await batcher("run", odd, "-o", out, "--service", peer.url)
+    assert (said.code, "isn't UTF-8" in said.err) == (2, True), said.err
+    odd.rename(inbox)
+    there = out.with_name(os.fsdecode(b"out \xff"))
+    words = ("run", inbox, "-o", there, "--service", peer.url)
+    assert (await batcher("plan", *words[1:])).code == 0
+    for _ in range(2):
+        said = await batcher(*words)
+        assert said.code == 0, said.err
+    assert 'batch "out \\xff"' in said.err
+    for command in ("status", "failures", "verify"):
+        said = await batcher(command, there)
+        assert (said.code, "Traceback" in said.err) == (0, False), said.err
+
+
+async def test_a_name_that_is_no_text_is_asked_for_in_vain_in_words(
+    words: tuple[object, ...], out: Path, tmp_path: Path
+) -> None:
+    assert (await batcher(*words)).code == 0
+    nobody = os.fsdecode(b"nobody \xff.txt")
+    for command in (("why", out, nobody), ("retry", out, nobody), ("cancel", out, nobody)):
+        said = await batcher(*command)
+        assert (said.code, "nobody" in said.err, "Traceback" in said.err) == (2, True, False), said
+    manifest = tmp_path / os.fsdecode(b"new \xff.toml")
+    said = await batcher("init", manifest, "--directory", "in", "--output", "out")
+    assert said.code == 0, said.err
+    assert 'batch = "new \\\\xff"' in manifest.read_text()
+    folder = os.fsdecode(b"in \xff")
+    said = await batcher("init", tmp_path / "other.toml", "--directory", folder, "--output", "o")
+    assert (said.code, "isn't UTF-8" in said.err) == (2, True), said.err
 
 
 async def test_a_key_in_an_address_is_refused(inbox: Path, out: Path) -> None:

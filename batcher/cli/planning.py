@@ -85,5 +85,8 @@ def show_plan(manifest: Manifest, *, as_json: bool, checks: bool, strict: bool) 
         words = f"{words}\n{check_words(checked)}"
         sound = checked.is_sound
     click.echo(json.dumps(values) if as_json else words)
+    if planned.unmatched:
+        tell_trouble(planned.unmatched)
+        sys.exit(ExitCode.USAGE)
     lacks = strict and planned.refused
     sys.exit(ExitCode.SUCCESS if sound and not lacks else ExitCode.INCOMPLETE)

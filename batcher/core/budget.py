@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Final, NamedTuple
 
+from batcher.core.reasons import RAISE_IT
 from batcher.core.reservations import Fear
 from batcher.manifest.model import Limits
 
@@ -60,10 +61,13 @@ class Overrun(NamedTuple):
             return f"{passed}; bills were higher than could be told beforehand"
         cost = round(self.cost, 4)
         expected = round(self.expected, 4)
-        return (
+        told = (
             f"{passed}; the last document ({self.source}) cost {cost:g} and was expected to "
             f"cost {expected:g}"
         )
+        if self.spent - self.cap > self.cost - self.expected + ROUNDING:
+            told += "; others before it cost more than expected, too"
+        return told
 
 
 class Surprise(NamedTuple):
@@ -170,7 +174,7 @@ def _words(name: str, cap: float, spent: float, more: float) -> str:
     spent = round(spent, 4)
     more = round(more, 4)
     if more > cap:
-        return f"limits.{name} = {cap:g} is less than one document needs ({more:g}); raise it"
+        return f"limits.{name} = {cap:g} is less than one document needs ({more:g}); {RAISE_IT}"
     return (
         f"limits.{name} = {cap:g} is reached: {spent:g} spent or committed, and one more "
         f"document needs {more:g}"

@@ -18,6 +18,9 @@ from batcher.reducto.api_types import JOB, UPLOAD, ErrorName
 E = TypeVar("E", bound=Event)
 
 EMPTY: Final = "empty: 0 bytes"  # of a file or an object
+TOO_LARGE: Final = "over 5 GB: the service takes no larger upload"
+ONLY_FILES: Final = "only regular files are read"  # the end of a reason
+RAISE_IT: Final = "raise it"  # the end of a reason: a limit that no document fits into
 SOME: Final = "…"  # stands in place of an id
 _SHORTEST: Final = 6  # characters; a shorter id may be a number with another meaning
 _FOREIGN: Final = re.compile(

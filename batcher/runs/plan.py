@@ -74,6 +74,8 @@ class Plan:
     # by reason, and in words; empty if nothing was left out
     left_out: Mapping[str, Any] = field(default_factory=dict)
     taken_up: int = 0  # documents that failed for a reason that may pass, and are tried again
+    # the sources in which `include` fits nothing, in words: a run would end with exit code 2
+    unmatched: str = ""
 
     @property
     def documents(self) -> int:
@@ -105,7 +107,9 @@ async def make_plan(manifest: Manifest) -> Plan:
         locked = await asyncio.to_thread(_locked, ledger.sending, passwords)
         left = scanner.left_out
         plan = _plan(manifest, ledger, before, consent, sizes, locked)
-        plan = replace(plan, left_out=left.values(), taken_up=scanner.taken_up)
+        plan = replace(
+            plan, left_out=left.values(), taken_up=scanner.taken_up, unmatched=scanner.unmatched
+        )
         return replace(plan, guessed=len(guesses), guessed_pages=sum(guesses))
     finally:
         passwords.close()

@@ -23,7 +23,7 @@ from pathspec import GitIgnoreSpec
 from batcher.common.names import extension_of, name_of, path_of
 from batcher.common.text_files import NotText, text_of
 from batcher.core.chain import Overrides
-from batcher.core.reasons import EMPTY
+from batcher.core.reasons import EMPTY, ONLY_FILES, TOO_LARGE
 from batcher.errors import SourceChangedError, SourceError, SourceGoneError, SourceUnreadableError
 from batcher.manifest.model import Source
 from batcher.manifest.patterns import bad_pattern, pattern_spec
@@ -375,7 +375,8 @@ def _folder(tree: _Tree, below: bytes) -> Iterator[Found]:
             is_folder = stat.S_ISDIR(status.st_mode)
             against = rules.excludes(name, folder=True) if is_folder else rules.against(name)
             if against is not None:
-                tree.left.add(of_link(against, path, status), name_of(name))
+                reason = of_link(against, path, status)
+                tree.left.add(reason, name_of(name), is_folder=is_folder)
             elif is_folder:
                 yield from _folder(tree, name)
             else:
@@ -420,9 +421,9 @@ def _signed(inode: int) -> int:
 def _problem(status: os.stat_result) -> tuple[str | None, str | None]:
     if not stat.S_ISREG(status.st_mode):
         kind = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "not a regular file"
-        return UNSUPPORTED, f"{kind}: only regular files are read"
+        return UNSUPPORTED, f"{kind}: {ONLY_FILES}"
     if status.st_size == 0:
         return UNREADABLE, EMPTY
     if status.st_size > PRESIGNED_UPLOAD_LIMIT:
-        return UNSUPPORTED, "over 5 GB: the service takes no larger upload"
+        return UNSUPPORTED, TOO_LARGE
     return None, None

@@ -38,17 +38,20 @@ class LeftOut:
 
     `counts` are by reason, `extensions` by the extension of files with an unwanted type; `examples`
     has the first name of each reason. `taken` counts the documents that weren't left out. A folder
-    that is left out as a whole counts as one, since it isn't read.
+    that is left out as a whole counts as one, since it isn't read; `folders` says how many those
+    are.
     """
 
     counts: Counter[Reason] = field(default_factory=Counter)
     extensions: Counter[str] = field(default_factory=Counter)
     examples: dict[Reason, str] = field(default_factory=dict)
     taken: int = 0
+    folders: Counter[Reason] = field(default_factory=Counter)
 
-    def add(self, reason: Reason, name: str) -> None:
+    def add(self, reason: Reason, name: str, *, is_folder: bool = False) -> None:
         """Count something that is left out."""
         self.counts[reason] += 1
+        self.folders[reason] += is_folder
         self.examples.setdefault(reason, name)
         if reason in _BY_EXTENSION:
             self.extensions[extension_of(name)] += 1
@@ -59,13 +62,18 @@ class LeftOut:
             self.extensions + other.extensions,
             {**other.examples, **self.examples},
             self.taken + other.taken,
+            self.folders + other.folders,
         )
 
     @property
     def is_all_unmatched(self) -> bool:
-        """Whether there were files, and the patterns of `include` match none of them."""
+        """Whether there were files, and the patterns of `include` match none of them.
+
+        A file that something else leaves out was matched; a folder wasn't compared with them.
+        """
         by_name = {Reason.NOT_INCLUDED, Reason.HIDDEN, Reason.LOCK, Reason.LINK}
-        return not self.taken and Reason.NOT_INCLUDED in self.counts and set(self.counts) <= by_name
+        files = self.counts - self.folders
+        return not self.taken and Reason.NOT_INCLUDED in files and set(files) <= by_name
 
     def values(self) -> dict[str, Any]:
         """Return the counts for JSON; empty if nothing was left out."""

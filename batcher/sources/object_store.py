@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from batcher.common.names import content_key, name_of, path_of
 from batcher.common.private_files import make_file
 from batcher.common.secrets import redact_urls
-from batcher.core.reasons import EMPTY
+from batcher.core.reasons import EMPTY, TOO_LARGE
 from batcher.errors import (
     ManifestError,
     Problem,
@@ -265,7 +265,7 @@ def _found(source: Source, meta: Any) -> Found:
         reason = EMPTY
     elif size > PRESIGNED_UPLOAD_LIMIT:
         problem = UNSUPPORTED
-        reason = "over 5 GB: the service takes no larger upload"
+        reason = TOO_LARGE
     return Found(
         name,
         size,

@@ -14,7 +14,7 @@ import msgspec
 
 from batcher.common.formatting import format_credits, pluralize
 from batcher.core.lifecycle import State
-from batcher.core.reasons import EMPTY
+from batcher.core.reasons import EMPTY, ONLY_FILES, TOO_LARGE
 from batcher.core.summary import FailureGroup
 from batcher.ledger.queries.failed_documents import FailedDocument, FailedDocuments
 from batcher.ledger.schema import reading
@@ -57,6 +57,9 @@ ADVICE: Final = {
 _NOTHING_IN_IT: Final = (
     "there is nothing in it: fetch or save it again, and the next run takes it; "
     'source.min_size = "1B" leaves empty files out'
+)
+_NO_FILE: Final = (
+    "put the file itself in its place, and the next run takes it; or leave it out by source.exclude"
 )
 _NEWER: Final = "the next run takes the newer version"
 _SPLIT: Final = (
@@ -252,6 +255,10 @@ def _advice(group: FailureGroup) -> str:
         )
     if group.reason == EMPTY:
         return _NOTHING_IN_IT
+    if group.reason == TOO_LARGE:
+        return _SPLIT
+    if (group.reason or "").endswith(ONLY_FILES):
+        return _NO_FILE
     if group.state != State.FAILED:
         return ADVICE.get(group.state, "")
     if group.kind == ErrorClass.TRANSIENT and _came_of_every_try(group.reason or ""):

@@ -42,7 +42,7 @@ def plan_words(plan: Plan, manifest: Manifest) -> str:
     if plan.left_out:
         lines.append(f"  {plain(plan.left_out['words'])}")
     if not plan.documents:
-        lines += nothing_found(manifest)
+        lines += nothing_found(manifest, plan.left_out)
     if plan.to_send:
         first, *others = _cost(plan, manifest)
         lines += [f"  cost       {first}", *(f"             {line}" for line in others)]

@@ -20,6 +20,7 @@ from batcher.common.formatting import (
     pluralize,
 )
 from batcher.core.lifecycle import OPEN, State
+from batcher.core.reasons import RAISE_IT
 from batcher.exit_codes import ExitCode, RunEnd
 from batcher.ledger.queries.reporting import ReportingQueries
 from batcher.ledger.queries.run_history import RunRecord, latest_run
@@ -46,7 +47,7 @@ def end_lines(summary: Summary, manifest: Manifest) -> list[Line]:
     states = dict(summary.documents)
     took = format_duration(summary.seconds)
     ended = f'batch "{summary.batch}": {counts(states)}{_now(summary)} in {took}'
-    found = step_lines(summary.steps) if states else nothing_found(manifest)
+    found = step_lines(summary.steps) if states else nothing_found(manifest, summary.left_out)
     return [
         (ended, _tone(summary)),
         *_in_tone(Tone.PLAIN, found),
@@ -97,7 +98,8 @@ def _what_is_left(summary: Summary, manifest: Manifest) -> Iterator[str]:
         yield f"the sample is taken: {pluralize(left, 'document')} left for a run without --sample"
     yield from (f"note: {note}" for note in summary.notes)
     if summary.exit_code == ExitCode.RUN_AGAIN or summary.bring_home_by:
-        yield f"to continue, rerun the same command{_before(summary.bring_home_by)}"
+        first = "raise that limit and " if summary.reason.endswith(RAISE_IT) else ""
+        yield f"to continue, {first}rerun the same command{_before(summary.bring_home_by)}"
 
 
 def _now(summary: Summary) -> str:
@@ -119,14 +121,11 @@ def unbilled(credits: float) -> str:
     return f"not billed: the local service counted {format_credits(credits)}"
 
 
-def nothing_found(manifest: Manifest) -> list[str]:
-    """Return where to look first if a batch is empty."""
+def nothing_found(manifest: Manifest, left_out: Mapping[str, Any]) -> list[str]:
+    """Return where to look first if a batch is empty; `left_out` is told beside it."""
     places = [next(iter(source.outline().values())) for source in manifest.sources]
-    what = (
-        "no file there is of a type that is read (`include` names others), or fits `exclude`, "
-        "sizes and ages"
-    )
-    return [f"  nothing in {place}: {what}" for place in places]
+    why = ": all that lies there is left out" if left_out and len(places) == 1 else ""
+    return [f"  nothing in {place} is part of the batch{why}" for place in places]
 
 
 def trouble_lines(summary: Summary) -> list[Line]:

@@ -66,6 +66,10 @@ async def test_an_empty_directory_is_a_batch_without_documents(tmp_path: Path, p
         "plan", tmp_path / "empty", "-o", tmp_path / "out", "--service", peer.url
     )
     assert f"nothing in {tmp_path / 'empty'}" in planned.out
+    (tmp_path / "empty" / "a.tex").write_text("a")
+    said = await batcher("run", tmp_path / "empty", "-o", tmp_path / "out", "--service", peer.url)
+    assert "is part of the batch: all that lies there is left out" in said.err
+    assert "of a type" not in said.err and ".tex 1" in said.err
 
 
 async def test_a_run_tells_its_own_share_where_others_had_theirs(words: tuple[object, ...]) -> None:

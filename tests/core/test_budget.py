@@ -81,6 +81,15 @@ def test_a_cap_that_was_passed_is_told_with_the_document_and_its_figures() -> No
     assert Budget(Limits(max_pages=104)).overruns(spend, last) == []
 
 
+def test_a_document_is_not_blamed_for_more_than_its_own_surprise() -> None:
+    """Where bills of several were higher than expected, that is said."""
+    last = Surprise("x.pdf", 9.0, 9.0, 1.0, 1.0)
+    (told,) = Budget(Limits(max_pages=20)).overruns(Spend(20, 180.0, 180.0), last)
+    assert told.words().endswith("to cost 1; others before it cost more than expected, too")
+    (told,) = Budget(Limits(max_pages=20)).overruns(Spend(20, 28.0, 28.0), last)
+    assert told.words().endswith("to cost 1")
+
+
 def test_a_night_that_begins_late_is_over() -> None:
     """At 06:05 a stop at 06:00 lies five minutes back; at 22:00 it lies eight hours ahead."""
     assert next_occurrence(time(6), datetime(2026, 3, 2, 6, 5)) == datetime(2026, 3, 2, 6)

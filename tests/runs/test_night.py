@@ -31,7 +31,7 @@ from batcher.ledger.ledger import Ledger, Transition
 from batcher.manifest.loading import for_directory, load
 from batcher.runs.running import Summary, collect_batch, run_batch
 from batcher.stages.run_control import RunControl
-from batcher.views.status import status_values, status_words
+from batcher.views.status import end_lines, status_values, status_words
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = 8
@@ -145,6 +145,9 @@ async def test_a_cap_below_one_document_sends_nothing_and_says_why(inbox: Path, 
     summary = await run(inbox, peer, "limits.max_credits=0.25")
     assert summary.exit_code == 3 and "less than one document needs" in summary.reason
     assert len(peer.service.jobs) == 0
+    manifest = for_directory(inbox, inbox.with_name("out"))
+    said = [words for words, _ in end_lines(summary, manifest)]
+    assert said[-1] == "to continue, raise that limit and rerun the same command"
 
 
 async def test_documents_too_large_for_the_rest_are_passed_over(inbox: Path, peer: Peer) -> None:

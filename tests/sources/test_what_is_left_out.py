@@ -69,6 +69,13 @@ async def test_patterns_that_fit_nothing_end_in_exit_code_2(
     said = await batcher(*words)
     assert said.code == 2
     assert "include fits nothing there" in said.err and ".txt" in said.err
+    (inbox / "drafts").mkdir()
+    (inbox / ".batcherignore").write_text("drafts\n")
+    for command in ("run", "plan"):
+        said = await batcher(command, *words[1:])
+        assert said.code == 2, (command, said.out, said.err)
+        assert "include fits nothing there" in said.err
+        assert "1 matched by an ignore file (drafts)" in said.err
     empty = inbox.parent / "empty"
     empty.mkdir()
     said = await batcher("run", empty, "-o", out.with_name("other"), *words[4:])

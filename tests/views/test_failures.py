@@ -28,6 +28,15 @@ def test_an_error_s_name_says_more_than_its_class() -> None:
     assert "--only configuration`" in told("INVALID_SCHEMA: fields", kind="configuration")
 
 
+def test_what_is_no_file_is_not_to_be_converted() -> None:
+    for what in ("a symbolic link", "not a regular file"):
+        said = told(f"{what}: only regular files are read", state="unsupported", kind=None)
+        assert "put the file itself in its place" in said
+        assert "convert" not in said
+    said = told("over 5 GB: the service takes no larger upload", state="unsupported", kind=None)
+    assert "split it into smaller files" in said
+
+
 def test_where_the_name_says_nothing_the_class_does() -> None:
     """So also with a name that is longer than one we know, and with none."""
     assert "likely to pass" in told("DOCUMENT_CORRUPT, by [retry] another class", kind="transient")

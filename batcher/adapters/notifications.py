@@ -14,6 +14,8 @@ import aiohttp
 import msgspec
 
 from batcher.common.secrets import Secrets
+from batcher.reducto.exchange import unusable_proxy
+from batcher.reducto.public_addresses import is_on_this_machine
 
 PATIENCE: Final = 10.0  # seconds in all
 
@@ -30,11 +32,14 @@ async def notify(
     Any 2xx accepts it. `patience` is in seconds. `trust` is from `manifest.certificates`; None
     means the system's certificates.
     """
+    if wrong := unusable_proxy(url):
+        return f"notify.url: {wrong}"
     connector = aiohttp.TCPConnector(ssl=trust or True)
+    by_proxy = not is_on_this_machine(url)  # proxies are for other machines only
     try:
         async with (
             asyncio.timeout(patience),
-            aiohttp.ClientSession(connector=connector, trust_env=True) as session,
+            aiohttp.ClientSession(connector=connector, trust_env=by_proxy) as session,
         ):
             headers = {"Content-Type": "application/json"}
             async with session.post(
@@ -45,7 +50,7 @@ async def notify(
                 )
     except TimeoutError:
         return f"notify.url didn't answer within {patience:g} s"
-    except (aiohttp.ClientError, OSError, ValueError) as error:
+    except Exception as error:
         address = Secrets()
         address.keep([url], "its address")  # anybody who knows it can post to it
         return f"notify.url: {address.cut(str(error)) or type(error).__name__}"

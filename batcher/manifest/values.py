@@ -13,6 +13,7 @@ from datetime import time
 from math import inf
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from batcher.reducto.api_types import ENDPOINTS
 
@@ -72,8 +73,12 @@ def _strings(value: Any, _folder: Path) -> tuple[str, ...]:
 
 
 def _url(value: Any, _folder: Path) -> str:
-    if not isinstance(value, str) or not re.match(r"https?://[^/\s]+", value):
+    if not isinstance(value, str) or not re.fullmatch(r"https?://[^/\s]\S*", value):
         raise ValueError(f"a URL as in https://… is wanted, not {shown(value)}")
+    try:
+        _ = urlsplit(value).port
+    except ValueError as error:
+        raise ValueError(f"a URL as in https://… is wanted: {error}") from None
     return value.rstrip("/")
 
 

@@ -32,6 +32,12 @@ class Rule:
     attempts: int = 1
 
 
+# What a refusal by its status asks for, unless it is another address or key.
+REMEDIES: Final[Mapping[int, str]] = {
+    402: "the account has to be able to pay",
+    407: "the proxy wants a user: http_proxy or https_proxy has to be "
+    "http://USER:PASSWORD@HOST:PORT",
+}
 PAID_ATTEMPTS_AT_MOST: Final = 3  # overrides a manifest
 RUNS: Final = 3  # that try a document again by themselves while it fails for a passing reason
 # the classes of passing reasons

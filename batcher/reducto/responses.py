@@ -67,6 +67,8 @@ def refusal(call: str, status: int, headers: Mapping[str, str], body: bytes) -> 
     other status can be relied on, so it is `BadReply`.
     """
     name, message = explanation(body)
+    if 300 <= status < 400 and "Location" in headers:
+        message = f"a redirect to {_clip(redact_urls(headers['Location']))}"
     if status != 503 and (status == 408 or not 400 <= status < 500):
         return BadReply(
             call, f"{status} {name} {message}".replace("  ", " ").strip(), status=status

@@ -24,6 +24,7 @@ from batcher.common.formatting import format_duration
 from batcher.common.secrets import SHORT, Secrets
 from batcher.core.retry_policy import Backoff
 from batcher.errors import (
+    BadReply,
     Busy,
     LedgerForeign,
     ManifestError,
@@ -46,6 +47,8 @@ from batcher.manifest.password_rules import passwords_in
 from batcher.outputs.result_store import Store
 from batcher.reducto.calls import Meter
 from batcher.reducto.client import Api, ReductoClient
+from batcher.reducto.error_rules import REMEDIES
+from batcher.reducto.exchange import PROXY_WANTS_A_USER, speaks_no_tls, unusable_proxy, wants_a_user
 from batcher.sources.passwords import ring_of
 from batcher.stages.run_control import RunControl
 
@@ -227,6 +230,7 @@ async def _reached(
             )
         )
         whose = f"{url} must be the service, and {service.api_key_env} must hold its key"
+        _refuse_proxy(manifest, url)
         await _first_answer(client, control, whose, patience=service.patience)
         off = clock.go_by(client.service_time)
         if off:
@@ -247,6 +251,12 @@ def _cluster_of(manifest: Manifest, control: RunControl) -> OnCluster | None:
         control.stop(why, exit_code, abort=True)
 
     return OnCluster(manifest.cluster, manifest.service.patience, control.cluster_became, lost)
+
+
+def _refuse_proxy(manifest: Manifest, url: str) -> None:
+    if wrong := unusable_proxy(url):
+        hint = "http://HOST:PORT is wanted, or no_proxy with the service's host"
+        raise ManifestError(manifest.where, [Problem("", wrong, hint)])
 
 
 def _key(manifest: Manifest) -> str:
@@ -303,6 +313,19 @@ _CERTIFICATES: Final = (
 )
 
 
+def _final(error: ServiceError) -> str:
+    """Return why no answer will come however long it is waited for; empty if one may come."""
+    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+        return f"its certificate isn't trusted here: {error.message}. {_CERTIFICATES}"
+    if speaks_no_tls(error):
+        return f"no TLS is spoken there: {error.message}. service.url may have to begin with http:"
+    if wants_a_user(error):
+        return f"{error.message}; {REMEDIES[PROXY_WANTS_A_USER]}"
+    if isinstance(error, BadReply) and 300 <= error.status < 400:
+        return f"{error.message}; service.url has to be the address that answers itself"
+    return ""
+
+
 async def _first_answer(
     client: ReductoClient, control: RunControl, whose: str, *, patience: float
 ) -> None:
@@ -351,16 +374,13 @@ async def _ask_until_answered(
             return
         except ServiceError as error:
             if isinstance(error, Refused) and not isinstance(error, Busy):
-                words = f"{error.said}; {whose}" if error.said else whose
+                what_to_do = REMEDIES.get(error.status, whose)
+                words = f"{error.said}; {what_to_do}" if error.said else what_to_do
                 raise type(error)(
                     error.call, words, status=error.status, name=error.name
                 ) from error
-            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-                words = (
-                    f"its certificate isn't trusted here: {error.message}. {_CERTIFICATES}; "
-                    "nothing was sent"
-                )
-                raise Unreachable(error.call, words) from error
+            if final := _final(error):
+                raise Unreachable(error.call, f"{final}; nothing was sent") from error
             if time.monotonic() > until:
                 words = f"no first answer within {patience:g} s: {error.message}; nothing was sent"
                 raise Unreachable(error.call, f"{words}; rerun the same command later") from error

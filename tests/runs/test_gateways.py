@@ -168,3 +168,76 @@ async def test_a_variable_that_holds_no_header_ends_a_run_before_anything_is_sen
     assert "export GATEWAY_KEY=" in said.err
     assert not held or held not in said.err
     assert set(peer.calls) == {"nobody"}, "who is told of the end"
+
+
+# --- what will never answer -----------------------------------------------------------------------
+
+
+async def _moved(_peer: Peer, _request: web.Request) -> web.StreamResponse:
+    raise web.HTTPFound("https://elsewhere.invalid/jobs?token=CANARY")
+
+
+@pytest.mark.usefixtures("inbox")
+async def test_a_service_that_answers_with_a_redirect_is_not_waited_for(
+    peer: Peer, tmp_path: Path
+) -> None:
+    """None is followed, so another run would meet the same: where it leads is told."""
+    peer.moods["jobs"] = _moved
+    said = await batcher("run", written(tmp_path, peer))
+    assert said.code == 4
+    assert "302 a redirect to https://elsewhere.invalid/jobs" in said.err
+    assert "service.url" in said.err and "rerun" not in said.err and "CANARY" not in said.err
+
+
+@pytest.mark.usefixtures("inbox")
+async def test_a_port_without_tls_is_not_waited_for(peer: Peer, tmp_path: Path) -> None:
+    """An address with https: in place of http: is wrong for ever."""
+    peer.url = peer.url.replace("http:", "https:")
+    said = await batcher("run", written(tmp_path, peer))
+    assert said.code == 4
+    assert "no TLS is spoken there" in said.err and "rerun" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [(402, "the account has to be able to pay"), (407, "the proxy wants a user")],
+)
+@pytest.mark.usefixtures("inbox")
+async def test_a_refusal_that_is_not_about_the_key_blames_no_key(
+    status: int, word: str, peer: Peer, tmp_path: Path
+) -> None:
+    peer.moods["jobs"] = says(status, {"detail": "no"})
+    said = await batcher("run", written(tmp_path, peer))
+    assert (said.code, word in said.err, "must hold its key" in said.err) == (4, True, False)
+
+
+@pytest.mark.parametrize(
+    "held", ["proxy.invalid:3128", "https://CANARY@proxy.invalid", "socks5://proxy.invalid"]
+)
+@pytest.mark.usefixtures("inbox")
+async def test_a_proxy_that_cannot_be_used_is_refused_by_the_name_of_its_variable(
+    held: str, peer: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be passed by or not found; what it holds isn't shown. Who is told of the end may
+    be behind one, which fails no run.
+    """
+    monkeypatch.setenv("http_proxy", held)
+    manifest = written(tmp_path, peer, notify="http://news.invalid")
+    said = await batcher("run", manifest)
+    assert said.code == 0, "the service is on this machine"
+    assert "notify.url: http_proxy of the environment" in said.err
+    manifest.write_text(manifest.read_text().replace(f'"{peer.url}"', '"http://elsewhere.invalid"'))
+    said = await batcher("run", manifest, "-S", 'output.directory="other"')
+    assert (said.code, "http_proxy of the environment" in said.err) == (2, True), said.err
+    assert "CANARY" not in said.err
+    monkeypatch.setenv("no_proxy", "elsewhere.invalid")
+    words = ("-S", 'output.directory="third"', "-S", "service.patience=1s")
+    assert (await batcher("run", manifest, *words)).code == 4
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999", "http://[::1", "http://two words/"])
+async def test_an_address_that_cannot_be_is_refused_by_its_key(
+    url: str, inbox: Path, out: Path
+) -> None:
+    said = await batcher("run", inbox, "-o", out, "--service", url)
+    assert (said.code, "service.url: a URL as in https://" in said.err) == (2, True), said.err

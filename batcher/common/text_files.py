@@ -43,8 +43,9 @@ class NotText(ValueError):
     """The file isn't text in its encoding; the message has the line and what to do."""
 
     def __init__(self, line: int, what: str) -> None:
-        super().__init__(f"line {line}: {what}; save it as UTF-8")
         self.line = line
+        self.what = f"{what}; save it as UTF-8"
+        super().__init__(f"line {line}: {self.what}")
 
 
 def read_text(path: Path) -> str:

@@ -16,6 +16,7 @@ from stat import S_ISDIR, S_ISREG
 from typing import Any, Final
 
 from batcher.common.extras import install_command
+from batcher.common.json_values import as_json
 from batcher.common.missing_paths import instead_of
 from batcher.common.names import as_text, is_text
 from batcher.common.text_files import NotText, read_text
@@ -166,6 +167,10 @@ def _with_schema(job: Job, where: str) -> Job:
         raise ManifestError(
             where, [Problem("job.schema_file", "a JSON object is wanted at the top")]
         )
+    try:
+        schema = as_json(schema, str(job.schema_file))
+    except ValueError as error:
+        raise ManifestError(where, [Problem("job.schema_file", str(error))]) from error
     instructions = {**job.options.get("instructions", {}), "schema": schema}
     return replace(job, options={**job.options, "instructions": instructions})
 

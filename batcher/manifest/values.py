@@ -6,6 +6,7 @@ Which key takes which kind is in `manifest.keys`.
 from __future__ import annotations
 
 import json
+import os
 import posixpath
 import re
 from collections.abc import Callable, Mapping
@@ -60,9 +61,17 @@ def _of(what: str, *types: type) -> Callable[[Any, Path], Any]:
 
 
 def _path(value: Any, folder: Path) -> Path:
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or not _may_be_a_path(value):
         raise ValueError(f"a path is wanted, not {shown(value)}")
     return Path(posixpath.normpath(folder / value))
+
+
+def _may_be_a_path(value: str) -> bool:
+    """Tell whether the system could have a file of that name; half a character is in none."""
+    try:
+        return b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
 
 
 def _strings(value: Any, _folder: Path) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from array import array
 from collections.abc import Callable, Collection, Iterator, Mapping
 from hashlib import blake2b
@@ -250,7 +251,7 @@ class CsvTable:
                     yield place, number, f"not CSV: {error}"
                     continue
                 except NotText as error:
-                    yield place, number, str(error)
+                    yield place, number, error.what
                     continue
                 if values:
                     yield place, number, _named(header, values)
@@ -275,8 +276,13 @@ class CsvTable:
             said = ""
         if not {"path", "url"} & set(header) or len(set(header)) < len(header):
             what = f"its first line must name the columns, each once, path or url among them{said}"
+            if len(header) == 1 and (other := _OTHER_SEPARATOR.search(header[0])):
+                what += f"; they are separated by {other[0]!r} here, save it with commas"
             raise ManifestError(str(self._path), [Problem("source.listing", what)])
         return header
+
+
+_OTHER_SEPARATOR: Final = re.compile(r"[;\t|]")  # as spreadsheets write it in some countries
 
 
 def _named(header: list[str], values: list[str]) -> Row | str:
@@ -305,7 +311,7 @@ class JsonTable:
                 except StopIteration:
                     return
                 except NotText as error:
-                    yield place, number, str(error)
+                    yield place, number, error.what
                     continue
                 if line.strip():
                     yield place, number, _object(line)

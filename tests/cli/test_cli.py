@@ -40,6 +40,42 @@ MANIFESTS = {
 }
 
 
+@pytest.mark.parametrize("text", ["half \ud83d", "nul \0"])
+@pytest.mark.parametrize(
+    "key",
+    ["source.directory", "source.passwords_file", "job.schema_file", "output.directory"]
+    + ["output.ledger", "service.ca_file"],
+)
+async def test_a_path_that_no_file_can_have_is_refused_by_its_key(
+    key: str, text: str, tmp_path: Path, inbox: Path
+) -> None:
+    """As JSON can spell it: half a character, or a zero byte."""
+    manifest: dict[str, dict[str, str]] = {
+        "source": {"directory": "inbox"},
+        "output": {"directory": "out"},
+        "service": {"url": "http://127.0.0.1:9"},
+        "job": {},
+    }
+    table, name = key.split(".")
+    manifest[table][name] = text
+    (tmp_path / "batch.json").write_text(json.dumps(manifest))
+    said = await batcher("run", tmp_path / "batch.json")
+    assert (said.code, f"{key}: a path is wanted" in said.err) == (2, True), said.err
+
+
+async def test_a_schema_that_holds_half_a_character_is_refused(
+    tmp_path: Path, inbox: Path, out: Path
+) -> None:
+    """Before anything is sent, by the file and the place within."""
+    schema = tmp_path / "schema.json"
+    field = {"type": "string", "description": "smile \ud83d"}
+    schema.write_text(json.dumps({"type": "object", "properties": {"a": field}}))
+    words = ("-S", f"job.schema_file={schema}", "--service", "http://127.0.0.1:9")
+    said = await batcher("run", inbox, "-o", out, "--endpoint", "extract", *words)
+    assert said.code == 2
+    assert "schema.json.properties.a.description: '\\ud83d' is half a character" in said.err
+
+
 @pytest.mark.parametrize("name", MANIFESTS)
 async def test_a_manifest_that_cannot_be_says_so_and_why(
     name: str, tmp_path: Path, inbox: Path

@@ -481,3 +481,18 @@ async def test_a_plan_says_that_nobody_counts_the_pages_of_addresses(
     said = await batcher("plan", path)
     assert "at least: pages of 2 that lie elsewhere count as one each" in said.out
     assert "can't be counted here" not in said.out
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_another_separator_than_commas_is_told(separator: str, tmp_path: Path) -> None:
+    """As spreadsheets write it where the comma stands in numbers."""
+    (tmp_path / "docs.csv").write_text(separator.join(["path", "dept"]) + "\n")
+    with pytest.raises(ManifestError, match="they are separated by .* save it with commas"):
+        listings.check(tmp_path / "docs.csv", {"parse": "parse"})
+
+
+def test_a_line_that_is_no_text_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "docs.csv").write_bytes("path,dept\na.txt,B\u00fcro\n".encode("latin-1"))
+    with pytest.raises(ManifestError) as told:
+        listings.check(tmp_path / "docs.csv", {"parse": "parse"})
+    assert str(told.value).count("line 2") == 1

@@ -43,8 +43,10 @@ MANIFESTS = {
 @pytest.mark.parametrize("text", ["half \ud83d", "nul \0"])
 @pytest.mark.parametrize(
     "key",
-    ["source.directory", "source.passwords_file", "job.schema_file", "output.directory"]
-    + ["output.ledger", "service.ca_file"],
+    (
+        "source.directory source.passwords_file job.schema_file output.directory output.ledger"
+        " service.ca_file"
+    ).split(),
 )
 async def test_a_path_that_no_file_can_have_is_refused_by_its_key(
     key: str, text: str, tmp_path: Path, inbox: Path

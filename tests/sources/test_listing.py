@@ -487,7 +487,7 @@ async def test_a_plan_says_that_nobody_counts_the_pages_of_addresses(
 def test_another_separator_than_commas_is_told(separator: str, tmp_path: Path) -> None:
     """As spreadsheets write it where the comma stands in numbers."""
     (tmp_path / "docs.csv").write_text(separator.join(["path", "dept"]) + "\n")
-    with pytest.raises(ManifestError, match="they are separated by .* save it with commas"):
+    with pytest.raises(ManifestError, match=r"they are separated by .* save it with commas"):
         listings.check(tmp_path / "docs.csv", {"parse": "parse"})
 
 

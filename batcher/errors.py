@@ -267,7 +267,10 @@ class Refused(ServiceError):
 
 
 class Unauthorised(Refused):
-    pass
+    @property
+    def may_be_of_one(self) -> bool:
+        """Whether it may be about what was asked for: 401 is about who asks."""
+        return self.status == 403
 
 
 class NotFound(Refused):

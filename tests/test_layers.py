@@ -226,7 +226,9 @@ VENDORS_STATUSES: Final = {401, 402, 403, 404, 409, 410, 413, 415, 422, 429, 442
 VENDORS_ROOMS: Final = {"reducto", "service", "cluster"}  # a hand reports what the service answers
 # Where one of them stands all the same, and why.
 VENDORS_WORDS_ELSEWHERE: Final[dict[str, dict[str | int, str]]] = {
-    "errors": {429: "both sides of the wire raise these errors, and `reducto` stands above them"},
+    "errors": dict.fromkeys(
+        (403, 429), "both sides of the wire raise these errors, and `reducto` stands above them"
+    ),
     "adapters.webhook_receiver": dict.fromkeys(
         (401, 413, 429), "what the receiver itself answers, as any HTTP server does"
     ),

@@ -174,12 +174,13 @@ class Refusal(Enum):
     AS_POLICY_SAYS = auto()
 
 
-def after_refusal(error: Refused, kind: InputKind, *, lapses: int) -> Refusal:
+def after_refusal(error: Refused, kind: InputKind, *, lapses: int, is_own: bool = False) -> Refusal:
     """Return what a refusal leads to.
 
     `kind` is the kind of the document's input. `lapses` counts its uploads that turned out unknown.
+    `is_own` says that the key is taken for other calls.
     """
-    if isinstance(error, Unauthorised) or error.status == 402:
+    if (isinstance(error, Unauthorised) and not is_own) or error.status == 402:
         return Refusal.STOP_RUN
     if isinstance(error, Busy):
         return Refusal.AS_POLICY_SAYS

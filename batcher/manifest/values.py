@@ -6,7 +6,6 @@ Which key takes which kind is in `manifest.keys`.
 from __future__ import annotations
 
 import json
-import os
 import posixpath
 import re
 from collections.abc import Callable, Mapping
@@ -69,7 +68,7 @@ def _path(value: Any, folder: Path) -> Path:
 def _may_be_a_path(value: str) -> bool:
     """Tell whether the system could have a file of that name; half a character is in none."""
     try:
-        return b"\0" not in os.fsencode(value)
+        return b"\0" not in value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return False
 

@@ -36,6 +36,7 @@ from batcher.stages.context import StageContext
 from batcher.stages.job_answers import JobAnswers, ResultRules
 from batcher.stages.job_outcomes import JobOutcomes
 from batcher.stages.job_tracker import Watched
+from batcher.stages.key_check import is_of_one_document
 from batcher.stages.sink import Loan, Sink
 
 WIDTH: Final = 16  # answers in progress at once
@@ -140,7 +141,10 @@ class Fetcher:
             began = _now()
             answer, reserved = await self._client.job(job_id, room=self._room)
         except Unauthorised as error:
-            self._control.stop(str(error), ExitCode.SERVICE_FAILED, abort=True)
+            if await is_of_one_document(error, self._client):
+                await self._unanswered(watched, error)
+            else:
+                self._control.stop(str(error), ExitCode.SERVICE_FAILED, abort=True)
         except (NotFound, Gone) as error:
             self._rate_limits.fetch.answered()
             watched.silences = 0

@@ -38,6 +38,7 @@ from batcher.stages.context import StageContext
 from batcher.stages.in_hand import InHand
 from batcher.stages.input_resolver import Content, InputResolver, Named
 from batcher.stages.job_template import SubmissionRules
+from batcher.stages.key_check import is_of_one_document
 from batcher.stages.selection import Selection
 from batcher.stages.silence_monitor import SilenceMonitor
 from batcher.stages.uploader import Uploader
@@ -200,7 +201,8 @@ class Sender:
         try:
             job_id = await call()
         except Refused as error:
-            return self._refused(due, input, error)
+            is_own = await is_of_one_document(error, self._client)
+            return self._refused(due, input, error, is_own=is_own)
         except Unreachable as error:
             return self._unreachable(due, error)
         except (ReplyLostError, BadReply) as error:
@@ -218,7 +220,7 @@ class Sender:
         due_at = self._clock() + span
         return events.RefusedForNow(due.id, str(error), due_at=due_at)
 
-    def _refused(self, due: Due, input: Input, error: Refused) -> events.Event:
+    def _refused(self, due: Due, input: Input, error: Refused, *, is_own: bool) -> events.Event:
         if isinstance(error, Busy):
             self._rate_limit.hold(error)
         if sending.is_lapse(error, input.kind):
@@ -226,7 +228,7 @@ class Sender:
         lapses = self._lapsed[due.id]
         words = str(error)
         name = error.name
-        match sending.after_refusal(error, input.kind, lapses=lapses):
+        match sending.after_refusal(error, input.kind, lapses=lapses, is_own=is_own):
             case sending.Refusal.STOP_RUN:
                 abort = isinstance(error, Unauthorised)
                 self._control.stop(words, ExitCode.SERVICE_FAILED, abort=abort)

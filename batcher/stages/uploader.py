@@ -13,6 +13,7 @@ from batcher.reducto.inputs import Upload
 from batcher.sources.object_store import Fetched
 from batcher.stages.context import StageContext
 from batcher.stages.input_resolver import Named, is_file
+from batcher.stages.key_check import is_of_one_document
 from batcher.stages.silence_monitor import SilenceMonitor
 from batcher.stages.transfer import InStore, Transfer
 
@@ -20,6 +21,7 @@ from batcher.stages.transfer import InStore, Transfer
 class Uploader:
     def __init__(self, context: StageContext, policy: Policy, silence: SilenceMonitor) -> None:
         self._ledger = context.ledger
+        self._client = context.client
         self._transfer = Transfer(context)
         self._rate_limit = context.rate_limits.upload
         self._control = context.control
@@ -43,8 +45,10 @@ class Uploader:
         try:
             upload = await self._transfer.upload(due, content, sha256=sha256)
         except Unauthorised as error:
-            words = str(error)
-            self._control.stop(words, ExitCode.SERVICE_FAILED, abort=True)
+            if await is_of_one_document(error, self._client):
+                await self._reject(due, error)
+            else:
+                self._control.stop(str(error), ExitCode.SERVICE_FAILED, abort=True)
             return None
         except ServiceError as error:
             self._rate_limit.hold(error)

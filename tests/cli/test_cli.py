@@ -382,6 +382,21 @@ async def test_a_key_that_is_refused_burns_nothing(
     assert rows(out, "SELECT count(*) FROM attempts") == [(0,)]
 
 
+@pytest.mark.parametrize("call", ["upload", "run_job"])
+async def test_a_document_that_a_gateway_forbids_stops_no_other(
+    call: str, words: tuple[object, ...], peer: Peer, out: Path
+) -> None:
+    """For its content or its name. The key is taken for the rest, which is brought home."""
+    peer.moods[call] = once(says(403, {"detail": "blocked by a rule"}), call)
+    said = await batcher(*words)
+    assert rows(out, "SELECT state, count(*) FROM documents GROUP BY 1") == [
+        ("failed", 1),
+        ("saved", 5),
+    ], said.err
+    assert "blocked by a rule" in said.err
+    assert said.code == 1
+
+
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_service_that_is_busy_at_first_is_asked_again(
     status: int, words: tuple[object, ...], peer: Peer

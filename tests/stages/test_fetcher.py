@@ -291,6 +291,41 @@ def test_a_key_that_is_not_taken_stops_the_run_at_once(tmp_path: Path) -> None:
     at_work(work, tmp_path)
 
 
+def test_a_job_that_is_forbidden_stops_no_other(tmp_path: Path) -> None:
+    """Where the key is taken for the job list the 403 is about this job: it comes to a verdict."""
+
+    async def work(bench: Bench) -> None:
+        await bench.out(1)
+        await bench.out(2)
+        forbidden = Unauthorised("GET /job", "not yours", status=403)
+        for _ in range(8):
+            await bench.ask(1, forbidden)
+            assert bench.control.exit_code == 0
+            await asyncio.sleep(200.0)
+            await bench.ask(2, RUNNING)
+        assert bench.ledger.tracking.state_of(1) == State.STUCK
+        assert "403 not yours" in bench.reason()
+        assert bench.ledger.tracking.state_of(2) == State.WAITING
+
+    at_work(work, tmp_path)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_that_is_refused_for_all_stops_the_run(
+    status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(bench: Bench) -> None:
+        async def refuse(**_how: object) -> None:
+            raise Unauthorised("GET /jobs", "no", status=status)
+
+        monkeypatch.setattr(bench.client, "jobs", refuse)
+        await bench.out(1)
+        await bench.ask(1, Unauthorised("GET /job", "no", status=status))
+        assert (bench.control.exit_code, bench.control.abort) == (4, True)
+
+    at_work(work, tmp_path)
+
+
 # --- no answer ------------------------------------------------------------------------------------
 
 

@@ -30,6 +30,11 @@ def lock(path: Path) -> int:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _refuse_network(path)
         fd = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except (FileExistsError, NotADirectoryError) as error:
+        file = next(one for one in reversed(path.parents) if not one.is_dir())
+        raise OutputError(
+            f"{file} is a file where a folder was to be; move it away, or name another output"
+        ) from error
     except OSError as error:
         raise OutputError(
             f"{path}: {error.strerror}; make its folder writable, or name another output"

@@ -382,6 +382,16 @@ async def test_a_key_that_is_refused_burns_nothing(
     assert rows(out, "SELECT count(*) FROM attempts") == [(0,)]
 
 
+async def test_a_file_in_the_place_of_the_ledger_s_folder_is_named(
+    words: tuple[object, ...], out: Path
+) -> None:
+    out.mkdir()
+    (out / ".batcher").touch()
+    said = await batcher(*words)
+    assert said.code == 3
+    assert f"{out / '.batcher'} is a file where a folder was to be; move it away" in said.err
+
+
 @pytest.mark.parametrize("call", ["upload", "run_job"])
 async def test_a_document_that_a_gateway_forbids_stops_no_other(
     call: str, words: tuple[object, ...], peer: Peer, out: Path

@@ -32,11 +32,11 @@ async def notify(
     Any 2xx accepts it. `patience` is in seconds. `trust` is from `manifest.certificates`; None
     means the system's certificates.
     """
-    if wrong := unusable_proxy(url):
-        return f"notify.url: {wrong}"
-    connector = aiohttp.TCPConnector(ssl=trust or True)
     by_proxy = not is_on_this_machine(url)  # proxies are for other machines only
     try:
+        if wrong := unusable_proxy(url):
+            return f"notify.url: {wrong}"
+        connector = aiohttp.TCPConnector(ssl=trust or True)
         async with (
             asyncio.timeout(patience),
             aiohttp.ClientSession(connector=connector, trust_env=by_proxy) as session,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -24,9 +24,10 @@ from batcher.service.parsing.pages import (
     table,
 )
 from batcher.service.parsing.pdf.attachments import attachments_of
+from batcher.service.parsing.pdf.damage import is_damaged
 from batcher.service.parsing.pdf.forms import attached, beside_text
 from batcher.service.parsing.pdf.leftovers import completed, merged
-from batcher.service.parsing.pdf.mending import mended
+from batcher.service.parsing.pdf.mending import FARTHEST, mended
 from batcher.service.parsing.pdf.turning import (
     Reading,
     is_as_full,
@@ -36,6 +37,7 @@ from batcher.service.parsing.pdf.turning import (
     turn_of,
     turned_back,
 )
+from batcher.service.parsing.scans.frames import PIXELS
 from batcher.service.parsing.scans.ocr import (
     NO_ENGINE,
     Scan,
@@ -92,6 +94,9 @@ WORDED: Final = (
 # the settings that need the page's picture
 PICTURED: Final = ("return_images", "embed_pdf_metadata")
 UNREAD: Final = PageBlock("Figure", "", sure=False)
+DAMAGED: Final = "perhaps not read: nothing is seen on it, and parts of the file are damaged"
+VAST: Final = "may be incomplete: it is too large to be read to its edges"
+UNDRAWN: Final = "has no picture: it can't be drawn"
 GARBLED: Final = "may be wrong: its fonts do not say which letters they show"
 ADOBE: Final = "not read: an XFA form, which only Adobe's reader shows; print it to a PDF there"
 
@@ -143,10 +148,18 @@ def read_content(content: bytes, options: Mapping[str, Any]) -> list[Page]:
     if blind:
         scan = _scan(content, settings)
         pages = _recognised(pages, blind, scan, with_words=with_words)
+    pages = _with_damage(pages, content)
     if any(settings.get(name) for name in PICTURED):
-        pictures = _pictures(content, settings, wanted)
-        pages = [replace(page, picture=pictures.get(page.original, b"")) for page in pages]
+        pages = _illustrated(pages, wanted, _pictures(content, settings, wanted))
     return with_running_lines(_all_pages(pages, laid_out, result))
+
+
+def _with_damage(pages: list[Page], content: bytes) -> list[Page]:
+    """Say of pages of which nothing is seen that this may be for damage, if there is any."""
+    blank = {page.original for page in pages if page.blocks == [UNREAD] and not page.unread}
+    if not blank or not is_damaged(content):
+        return pages
+    return [replace(page, unread=(DAMAGED,)) if page.original in blank else page for page in pages]
 
 
 def recognised_in_pdf(path: Path, settings: Mapping[str, Any], numbers: Sequence[int]) -> Read:
@@ -288,27 +301,66 @@ def _reader(**how: Any) -> Any:
     return _new_reader(password=None, **how)
 
 
-def _new_reader(*, password: str | None, **how: Any) -> Any:
+def _new_reader(*, password: str | None, dpi: float = DPI, **how: Any) -> Any:
     import liteparse
 
     # `scans.ocr` recognises text. Threads for OCR would cost a millisecond to start, and without
     # its data liteparse would try to download it.
     return liteparse.LiteParse(
-        quiet=True, dpi=DPI, password=password, ocr_enabled=False, num_workers=1, **how
+        quiet=True, dpi=dpi, password=password, ocr_enabled=False, num_workers=1, **how
     )
 
 
 def _pictures(
     content: bytes, settings: Mapping[str, Any], numbers: Sequence[int]
 ) -> dict[int, bytes]:
-    """Return the pages' pictures as PNG, by page number."""
+    """Return the pages' pictures as PNG, by page number, without those that can't be drawn.
+
+    A page is drawn with `DPI` dots per inch, or with fewer if it is so large that its picture would
+    have more than `PIXELS`.
+    """
+    pictures: dict[int, bytes] = {}
+    for dpi, pages in _resolutions(content, settings, numbers).items():
+        result = _run(
+            content,
+            password=settings.get("document_password"),
+            continue_on_page_error=True,
+            extract_screenshots=True,
+            target_pages=_listed(pages),
+            dpi=dpi,
+        )
+        pictures |= {picture.page_num: picture.image_bytes for picture in result.screenshots}
+    return pictures
+
+
+def _illustrated(
+    pages: Sequence[Page], wanted: Sequence[int], pictures: Mapping[int, bytes]
+) -> list[Page]:
+    """Return the pages with their pictures; those that lack one although it is wanted say so."""
+    undrawn = set(wanted) - pictures.keys()
+    return [
+        replace(page, unread=(*page.unread, UNDRAWN))
+        if page.original in undrawn
+        else replace(page, picture=pictures.get(page.original, b""))
+        for page in pages
+    ]
+
+
+def _resolutions(
+    content: bytes, settings: Mapping[str, Any], numbers: Sequence[int]
+) -> dict[float, list[int]]:
+    """Return the pages that are drawn with the same number of dots per inch, by this number."""
     result = _run(
         content,
         password=settings.get("document_password"),
-        extract_screenshots=True,
+        continue_on_page_error=True,
         target_pages=_listed(numbers),
     )
-    return {picture.page_num: picture.image_bytes for picture in result.screenshots}
+    found: dict[float, list[int]] = defaultdict(list)
+    for page in result.pages:
+        inches = page.width * page.height / 72**2
+        found[min(DPI, round((PIXELS / max(inches, 1.0)) ** 0.5, 1))].append(page.page_num)
+    return found
 
 
 def _listed(numbers: Sequence[int]) -> str:
@@ -458,7 +510,8 @@ def _page(page: Any, reading: Reading, *, with_words: bool, turn: int) -> Page:
     if not any(block.content for block in blocks):
         # A scan or a drawing: show that it is there, and that it wasn't read.
         blocks = [UNREAD]
-    found = Page(0, page.page_num, blocks, unread=(*unread, *too_much, *pinned))
+    vast = [VAST] if max(page.width, page.height) >= FARTHEST else []
+    found = Page(0, page.page_num, blocks, unread=(*unread, *too_much, *pinned, *vast))
     return _with_words(found, reading.items, beside, boxed) if with_words else found
 
 

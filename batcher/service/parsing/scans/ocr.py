@@ -32,6 +32,7 @@ from batcher.service.parsing.scans.tesseract import (
 
 # Why a page that is a picture has no text, for `Page.unread`.
 NO_ENGINE: Final = f"not read: no OCR here; apt install tesseract-ocr or {install_command('ocr')}"
+UNDRAWN: Final = "not read: it can't be drawn"
 NOTHING_FOUND: Final = "not read: OCR found no text"
 DOUBTED: Final = (
     "may be incomplete: OCR doubts many words, and leaves out those that it doubts most"
@@ -48,6 +49,7 @@ RAPID_PIXELS: Final = 12_000_000  # of a picture for RapidOCR, which keeps sever
 RAPID_LANGUAGES: Final = frozenset({"eng", "chi_sim"})  # what its own models read
 BLANK: Final = 48  # of 255 levels of grey: a page that varies by less has nothing on it
 COARSE: Final = 4  # pixels a side that are taken together, so that a speck isn't seen
+NARROW: Final = 100  # pixels for each of those that the shorter side of the picture has
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +107,16 @@ def recognised_pages(scan: Scan, numbers: Sequence[int]) -> Read:
     def read(run: Sequence[int]) -> Read:
         pictures = scan.draw(run)
         return {
-            number: _looked_at(_rapid_pieces, partial(pictures.__getitem__, number))
-            for number in pictures
+            number: _looked_at(_rapid_pieces, partial(_drawn, pictures, number)) for number in run
         }
 
     return _noted(None, numbers, read)
+
+
+def _drawn(pictures: Mapping[int, bytes], number: int) -> bytes:
+    if number not in pictures:
+        raise NoPicture(UNDRAWN)
+    return pictures[number]
 
 
 def _noted(tesseract: Tesseract | None, numbers: Sequence[int], read: ReadRange) -> Read:
@@ -177,7 +184,9 @@ def _is_blank(picture: bytes) -> bool:
     from PIL import Image
 
     with Image.open(io.BytesIO(picture)) as image:
-        levels: Any = image.convert("L").reduce(COARSE).getextrema()
+        # of a narrow picture, as of a roll of paper, the letters themselves are as small as specks
+        coarse = max(1, min(COARSE, min(image.size) // NARROW))
+        levels: Any = image.convert("L").reduce(coarse).getextrema()
     return bool(levels[1] - levels[0] < BLANK)
 
 

@@ -86,6 +86,14 @@ def test_words_are_compared_one_by_one() -> None:
     assert (missing, spare) == (Counter(["elec", "tric"]), Counter(["electric"]))
 
 
+def test_words_that_are_missing_keep_their_order() -> None:
+    """Which decides what is put right first: any process gives the same answer."""
+    words = [f"word{number}" for number in range(50)]
+    missing, spare = difference(" ".join(words), [PageBlock("Text", " ".join(words[::-1]).upper())])
+    assert list(missing) == words
+    assert list(spare) == [word.upper() for word in reversed(words)]
+
+
 def test_parts_in_another_order_have_the_same_words() -> None:
     """As where columns lie side by side; only what is left over is told."""
     blocks = [PageBlock("Text", words) for words in ("c d", "a b", "", "e a")]

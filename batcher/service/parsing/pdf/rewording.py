@@ -34,11 +34,13 @@ def difference(text: str, blocks: Sequence[PageBlock]) -> tuple[Counter[str], Co
     read = Counter(left)
     written = Counter(over)
     more: Counter[str] = Counter()
-    # What both have as often stands between spaces alike, and so do its words.
-    for token in {token for token, _ in read.items() ^ written.items()}:
+    # What both have as often stands between spaces alike, and so do its words. Their order is that
+    # of the page, not of a set: what is put right first depends on it.
+    for token in read | written:
         times = read[token] - written[token]
-        for word in WORD.findall(token):
-            more[word] += times
+        if times:
+            for word in WORD.findall(token):
+                more[word] += times
     return +more, -more
 
 

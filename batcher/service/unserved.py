@@ -104,7 +104,10 @@ def _in_vain(
 
 
 def _asked(request: Mapping[str, Any], path: str) -> Any:
-    value: Any = request
-    for key in path.split("."):
+    section, _, rest = path.partition(".")
+    value = request.get(section)
+    if not value or not rest:  # by far the most frequent case
+        return value
+    for key in rest.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
     return value

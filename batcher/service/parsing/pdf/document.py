@@ -371,13 +371,14 @@ def _blind(
     content: bytes, settings: Mapping[str, Any], pages: Sequence[Any]
 ) -> dict[int, frozenset[str]]:
     """Return the numbers of the pages to which OCR could add text, with liteparse's reasons."""
-    painted = [page for page in pages if page.content_bounds is not None]
-    blank = [page.page_num for page in painted if not page.text.strip()]
+    # liteparse makes a page's text anew each time that it is asked for it
+    painted = {page.page_num: page.text for page in pages if page.content_bounds is not None}
+    blank = [number for number, text in painted.items() if not text.strip()]
     # No more than `FEW` words are parted: so many have enough letters.
-    short = [page.page_num for page in painted if 0 < _letters(page.text.split(None, FEW)) < FEW]
+    short = [n for n, text in painted.items() if 0 < _letters(text.split(None, FEW)) < FEW]
     if short and not _has_images(content):
         short = []
-    odd = [page.page_num for page in painted if _is_odd(page.text)]
+    odd = [number for number, text in painted.items() if _is_odd(text)]
     found = dict.fromkeys(blank, frozenset({"no-text"}))
     if odd and not has_engine():
         found |= dict.fromkeys(odd, frozenset({"garbled"}))
@@ -621,6 +622,8 @@ def with_running_lines(pages: list[Page]) -> list[Page]:
     """
     seen = Counter(_running(block) for page in pages for block in page.blocks if _at_edge(block))
     running = {words for words, times in seen.items() if times >= REPEATED}
+    if not seen:
+        return pages
     return [
         replace(page, blocks=[_renamed(block, running) for block in page.blocks]) for page in pages
     ]

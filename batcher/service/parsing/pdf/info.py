@@ -20,9 +20,10 @@ NAMES: Final = {
 LONGEST: Final = 64 << 10  # bytes of the dictionary, and of a text elsewhere
 UNPACKED: Final = 64 << 20  # bytes decompressed in search of it
 _REFERENCE: Final = re.compile(rb"/Info\s{1,9}(\d{1,10})\s{1,9}\d{1,5}\s{1,9}R\b")
-_PACKED: Final = re.compile(
-    rb"/N\s{1,9}(\d{1,9})\b|/First\s{1,9}(\d{1,9})\b|/Type\s{0,9}/ObjStm\b|\bstream\r?\n|\bobj\b"
-)
+_PACKAGE: Final = b"/ObjStm"
+_COUNT: Final = re.compile(rb"/N\s{1,9}(\d{1,9})\b")
+_FIRST: Final = re.compile(rb"/First\s{1,9}(\d{1,9})\b")
+_STREAM: Final = re.compile(rb"\bstream\r?\n")
 _TOKEN: Final = re.compile(
     rb"(?P<open><<|\[)|(?P<close>>>|\])|(?P<text>\()|<(?P<hex>[0-9A-Fa-f\s]*)>"
     rb"|(?P<name>/[^\s()<>\[\]{}/%]*)|(?P<comment>%[^\r\n]*)|(?P<word>[^\s()<>\[\]{}/%]+)|[{}<>)]"
@@ -97,27 +98,20 @@ def packed_objects(content: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 def _packages(content: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Yield for each stream of objects: how many there are, where they begin, and its bytes."""
-    count = first = None
-    is_package = False
     place = 0
-    while match := _PACKED.search(content, place):
-        place = match.end()
-        if match[0].startswith(b"stream"):
-            if is_package and count is not None and first is not None:
-                # on from its end: so every byte is looked at once
-                end = content.find(b"endstream", place)
-                place = end if end >= 0 else len(content)
-                yield count, first, content[match.end() : place]
-            is_package = False
-        elif match[0] == b"obj":
-            count = first = None
-            is_package = False
-        elif match[1]:
-            count = int(match[1])
-        elif match[2]:
-            first = int(match[2])
-        else:
-            is_package = True
+    while (marked := content.find(_PACKAGE, place)) >= 0:
+        begin = max(place, content.rfind(b"obj", place, marked))
+        stream = _STREAM.search(content, marked)
+        if stream is None:
+            return
+        # on from its end: so every byte is looked at once
+        end = content.find(b"endstream", stream.end())
+        place = end if end >= 0 else len(content)
+        dictionary = content[begin : stream.start()]
+        count = _COUNT.search(dictionary)
+        first = _FIRST.search(dictionary)
+        if count and first and b"endobj" not in dictionary:
+            yield int(count[1]), int(first[1]), content[stream.end() : place]
 
 
 def _texts(content: bytes, dictionary: bytes) -> Iterator[tuple[str, bytes]]:

@@ -20,7 +20,8 @@ _ANOTHER_NAME: Final = b"AIPrivateDatb"
 _SCALE: Final = b"/UserUnit"
 _NO_SCALE: Final = b"/UserUnis"
 # Edges of pages that are kilometres long: liteparse takes gigabytes for a page of such a size.
-_EDGES: Final = re.compile(rb"/MediaBox\s{0,9}\[[^]]{0,200}]")
+_EDGES: Final = b"/MediaBox"
+_NUMBERS: Final = re.compile(rb"\s{0,9}\[[^]]{0,200}]")
 _FAR: Final = re.compile(rb"(?<![.\d])0*[1-9]\d{5,}")
 FARTHEST: Final = 99999  # points, 35 metres
 
@@ -40,9 +41,19 @@ def mended(content: bytes) -> bytes:
         content = content.replace(_ILLUSTRATOR, _ANOTHER_NAME)
     if _SCALE in content:
         content = content.replace(_SCALE, _NO_SCALE)
-    if any(_FAR.search(edges) for edges in _EDGES.findall(content)):
-        content = _EDGES.sub(lambda edges: _FAR.sub(_nearer, edges[0]), content)
-    return content
+    return _with_near_edges(content)
+
+
+def _with_near_edges(content: bytes) -> bytes:
+    edited: bytearray | None = None
+    place = content.find(_EDGES)
+    while place >= 0:
+        edges = _NUMBERS.match(content, place + len(_EDGES))
+        if edges and _FAR.search(edges[0]):
+            edited = edited or bytearray(content)
+            edited[edges.start() : edges.end()] = _FAR.sub(_nearer, edges[0])
+        place = content.find(_EDGES, place + 1)
+    return content if edited is None else bytes(edited)
 
 
 def _nearer(number: re.Match[bytes]) -> bytes:

@@ -36,8 +36,8 @@ def difference(text: str, blocks: Sequence[PageBlock]) -> tuple[Counter[str], Co
     more: Counter[str] = Counter()
     # What both have as often stands between spaces alike, and so do its words. Their order is that
     # of the page, not of a set: what is put right first depends on it.
-    for token in read | written:
-        times = read[token] - written[token]
+    for token in {**read, **written}:
+        times = read.get(token, 0) - written.get(token, 0)
         if times:
             for word in WORD.findall(token):
                 more[word] += times
@@ -108,7 +108,8 @@ def take(words: Sequence[str], missing: Counter[str]) -> bool:
 
 def _edited(block: PageBlock, edit: Callable[[str], str]) -> PageBlock:
     if block.rows is None:
-        return replace(block, content=edit(block.content))
+        content = edit(block.content)
+        return block if content == block.content else replace(block, content=content)
     rows = [[edit(cell) for cell in row] for row in block.rows]
     return block if rows == block.rows else table(rows, block.box, block.places)
 
@@ -163,6 +164,8 @@ def _with_cut_words(
     if not cuts:
         return blocks
     blocks = [_edited(block, lambda text: _recut(text, cuts, in_place=True)) for block in blocks]
+    if not cuts:  # each is where it was looked for first
+        return blocks
     return [_edited(block, lambda text: _recut(text, cuts, in_place=False)) for block in blocks]
 
 
@@ -190,7 +193,7 @@ def _cuts(
 
 def _recut(text: str, cuts: dict[str, list[_Cut]], *, in_place: bool) -> str:
     """Write the words of `cuts` on two lines; `in_place` only after the words that they follow."""
-    if cuts.keys().isdisjoint(WORD.findall(text)):
+    if not cuts or cuts.keys().isdisjoint(WORD.findall(text)):
         return text
     parts: list[str] = []
     before = None

@@ -73,6 +73,18 @@ def test_words_that_are_cut_at_the_end_of_a_line_keep_their_hyphen(read: Any) ->
     assert "dual-\nencoder" in text_of(read(marked()[0]))
 
 
+def test_a_letter_that_is_cut_off_at_the_end_of_a_line_keeps_its_hyphen(read: Any) -> None:
+    """It is written once, and not once more behind the paragraph."""
+    rows = [
+        "The dense encoder maps any text passage of the corpus to a d-",
+        "dimensional vector of real numbers, and builds an index of the",
+        "passages that are retrieved at the run time of the program.",
+    ]
+    made = File()
+    made.page(b"".join(line(row, 60, 700 - 14 * number) for number, row in enumerate(rows)))
+    assert text_of(read(made.bytes())).split() == " ".join(rows).split()
+
+
 def test_a_line_to_sign_on_is_written_once(read: Any) -> None:
     """As it stands on the page, without the backslashes that Markdown would need."""
     assert text_of(read(short("Signed by *hand*: __________ (a_b)"))) == (
@@ -177,6 +189,19 @@ def test_the_boxes_of_words_set_sideways_are_known(read: Any) -> None:
     assert block["bbox"]["left"] < 0.1 < block["bbox"]["top"]
     assert block["bbox"]["height"] > block["bbox"]["width"]
     assert block["confidence"] == "low"
+
+
+def test_a_tick_that_is_drawn_with_the_words_beside_it_is_written_once(read: Any) -> None:
+    """liteparse reads both as one line, whose middle lies outside of the box."""
+    made = File()
+    box = made.field(b"Btn", (60, 700, 70, 710), b"/T(languages)/V/Yes/AS/Yes")
+    dingbats = b"<</Type/Font/Subtype/Type1/BaseFont/ZapfDingbats>>"
+    made.page(
+        b"BT /F 9 Tf /Z 9 Tf 62 702 Td (8) Tj /F 9 Tf ( English as it is spoken) Tj ET",
+        annotations=[box],
+        resources=b"/Font<</F 3 0 R/Z %d 0 R>>" % made.add(dingbats),
+    )
+    assert text_of(read(made.bytes())) == "✘ English as it is spoken"
 
 
 def test_comments_are_comments(read: Any) -> None:

@@ -21,6 +21,7 @@ MOST_TEXT: Final = 1_000_000  # characters
 MOST_FIELDS: Final = 2000
 TOO_MUCH: Final = "not read: its form fields and annotations are too many"
 _QUOTE: Final = 12  # characters; a shorter comment isn't taken for a quotation of the page
+_TICKS: Final = ("✓", "✔", "✕", "✖", "✗", "✘", "☑", "☒", "✚", "●", "■")
 _SLACK: Final = 2.0  # points by which text may stand outside of its field
 
 
@@ -90,12 +91,20 @@ def _is_written(value: str, field: Any, text: str, items: Sequence[Any]) -> bool
     """
     if field.rect is None:
         return _squeezed(value) in _squeezed(text)
-    return any(_lies_in(item, field.rect) for item in items)
+    return any(_lies_in(item, field.rect) or _ticks(item, field.rect) for item in items)
 
 
 def _lies_in(item: Any, rect: Any) -> bool:
-    across = item.x + item.width / 2
-    down = item.y + item.height / 2
+    return _is_at(rect, item.x + item.width / 2, item.y + item.height / 2)
+
+
+def _ticks(item: Any, rect: Any) -> bool:
+    """Tell whether a line begins with a tick that lies in the box."""
+    text = item.text
+    return text.startswith(_TICKS) and _is_at(rect, item.x, item.y + item.height / 2)
+
+
+def _is_at(rect: Any, across: float, down: float) -> bool:
     return bool(
         rect.x - _SLACK <= across <= rect.x + rect.width + _SLACK
         and rect.y - _SLACK <= down <= rect.y + rect.height + _SLACK

@@ -16,7 +16,7 @@ from typing import Any, Final
 from batcher.service.parsing.pages import Box, PageBlock, table
 
 WORD: Final = re.compile(r"\w+")
-_CUT: Final = re.compile(r"(?:(\w+)\W+)?(\w{2,})[-\u2010]$")
+_CUT: Final = re.compile(r"(?:(\w+)\W+)?(\w+)[-\u2010]$")
 _HYPHENS: Final = ("-", "\u2010")
 # Fraction of their height by which two pieces of one word may stand apart.
 _TOUCHING: Final = 0.1
@@ -180,8 +180,8 @@ def _cuts(
     cuts: dict[str, list[_Cut]] = defaultdict(list)
     if not heads:
         return cuts
-    starts = {head[:2] for head in heads}
-    for word in [word for word in spare if len(word) <= _LONGEST_WORD and word[:2] in starts]:
+    starts = {head[0] for head in heads}
+    for word in [word for word in spare if len(word) <= _LONGEST_WORD and word[0] in starts]:
         for end in range(1, len(word)):
             head = word[:end]
             tail = word[end:]

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 
@@ -119,30 +120,86 @@ def report(paths: Sequence[Path], rounds: int) -> None:
     for name in READERS:
         speed = pages[name] / median(spent[name])
         print(f"| {name} | {speed:.0f} | {mine / speed:.2f} × |")
-    found = [f1_of(path) for path in paths]
-    found = [one for one in found if one is not None]
-    if found:
-        print(f"\nword F1 beside liteparse's text: mean {fmean(found):.4f}, least {min(found):.3f}")
-        print(f"under .98: {sum(f1 < 0.98 for f1 in found)} of {len(found)}")
+    tell_words([found for path in paths if (found := compared(path)) is not None])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory {peak:.0f} MB")
 
 
-def f1_of(path: Path) -> float | None:
-    """Return the F1 of the words that are read, or None if liteparse finds no words.
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How many words of liteparse's text there are, and how many of them and beyond are read.
 
-    What stands beside the text, in comments and fields, may be read and needn't be.
+    Of those beyond, `beside` stand in comments and form fields, which liteparse tells apart from
+    its text.
     """
-    told = liteparse.LiteParse(
-        ocr_enabled=False, quiet=True, extract_annotations=True, extract_form_fields=True
-    ).parse(path.read_bytes())
-    wanted = words_of("\n".join(page.text for page in told.pages))
+
+    wanted: int
+    read: int
+    beside: int
+    beyond: int
+    turned: bool
+
+    @property
+    def recall(self) -> float:
+        return self.read / self.wanted
+
+    @property
+    def f1(self) -> float:
+        """Of the words apart from those beside the text: these may be read and needn't be."""
+        return 2 * self.read / (self.wanted + self.read + self.beyond)
+
+
+def compared(path: Path) -> Compared | None:
+    """Compare the words that are read with liteparse's, or return None if it finds none.
+
+    Of a page that lies on its side liteparse's text is the one that it gives if told so.
+    """
     result = parse(path, extension="pdf", options={}).result
     read = words_of("\n".join(chunk["content"] for chunk in result["chunks"]))
+    ways = [_compared(path, read, turn) for turn in (0, 90, 180, 270)]
+    if ways[0] is None:
+        return None
+    return max(filter(None, ways), key=lambda way: (way.f1, not way.turned))
+
+
+def _compared(path: Path, read: Counter[str], turn: int) -> Compared | None:
+    content = path.read_bytes()
+    reader = liteparse.LiteParse(ocr_enabled=False, quiet=True)
+    pages = range(1, reader.parse(content).num_pages + 1)
+    told = liteparse.LiteParse(
+        ocr_enabled=False,
+        quiet=True,
+        extract_annotations=True,
+        extract_form_fields=True,
+        page_orientation_corrections=[(page, turn) for page in pages] if turn else None,
+    ).parse(content)
+    wanted = words_of("\n".join(page.text for page in told.pages))
     if not wanted:
         return None
-    wanted += (read - wanted) & sum(map(beside, told.pages), Counter())
-    return 2 * (wanted & read).total() / (wanted.total() + read.total())
+    more = read - wanted
+    aside = (more & sum(map(beside, told.pages), Counter())).total()
+    both = (read & wanted).total()
+    return Compared(wanted.total(), both, aside, more.total() - aside, turned=turn != 0)
+
+
+def tell_words(found: Sequence[Compared]) -> None:
+    if not found:
+        return
+    recalls = [one.recall for one in found]
+    f1s = [one.f1 for one in found]
+    print(f"\nliteparse's words, in {len(found)} documents:")
+    print(f"  recall mean {fmean(recalls):.4f}, least {min(recalls):.3f}, {_low(recalls)}")
+    print(f"  F1 mean {fmean(f1s):.4f}, least {min(f1s):.3f}, {_low(f1s)}")
+    for name, counts in (
+        ("in comments and fields", [one.beside for one in found]),
+        ("others", [one.beyond for one in found]),
+    ):
+        print(f"  words beyond them, {name}: {sum(counts)} in {sum(map(bool, counts))} documents")
+    print(f"  read as if turned upright: {sum(one.turned for one in found)} documents")
+
+
+def _low(shares: Sequence[float]) -> str:
+    return f"under .98: {sum(share < 0.98 for share in shares)}"
 
 
 def beside(page: liteparse.ParsedPage) -> Counter[str]:

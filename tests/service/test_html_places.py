@@ -87,6 +87,29 @@ def test_two_line_breaks_are_a_paragraph(tmp_path: Path) -> None:
     ]
 
 
+FRAMES = {
+    "of one cell": ("<table border=1><tr><td><p>Dear Ann<p>Bye", False),
+    "with a margin": (
+        "<table border=1><tr><td> <td><p>Dear Ann<p>Bye<td> <tr><td><td>P.S.<td></table>",
+        False,
+    ),
+    "of a form to fill in": ("<table border=1><tr><td>Name<td> <tr><td>Date<td> </table>", True),
+    "of a list": ("<table border=1><tr><td>Ann<tr><td>Ben</table>", True),
+    "of a table": ("<table border=1><tr><td>Ann<td>12<tr><td>Ben<td>13</table>", True),
+}
+
+
+@pytest.mark.parametrize("what", FRAMES)
+def test_a_frame_around_text_makes_no_table(tmp_path: Path, what: str) -> None:
+    """As mails have it, whose paragraphs would become one cell; other borders are of tables."""
+    content, is_table = FRAMES[what]
+    path = tmp_path / "it.html"
+    path.write_text(f"<body>{content}</body>")
+    (chunk,) = parse(path, extension="html", options={}).result["chunks"]
+    assert ([block["type"] for block in chunk["blocks"]] == ["Table"]) == is_table
+    assert is_table or [block["content"] for block in chunk["blocks"]][:2] == ["Dear Ann", "Bye"]
+
+
 def test_a_layout_table_is_no_table(tmp_path: Path) -> None:
     """As mails are built; the table of numbers within it stays one."""
     page = (

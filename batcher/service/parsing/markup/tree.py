@@ -100,17 +100,20 @@ def is_tiny(attributes: Mapping[str, str | None]) -> bool:
 def is_layout(table: Any) -> bool:
     """Tell whether a table only arranges the page, as in most mails.
 
-    It shows no sign of being one itself, and holds other tables or never two words side by side.
+    It shows no sign of being one itself, and holds other tables or never two words side by side. A
+    border is such a sign, unless it frames a single cell, or one between cells that keep a margin.
     """
-    if table.attributes.get("border") not in (None, "", "0"):
-        return False
     rows = [[cell for cell in children(row) if cell.tag in CELLS] for row in _own_rows(table)]
     cells = [cell for row in rows for cell in row]
     if any(cell.tag == "th" or cell.parent.parent.tag == "thead" for cell in cells):
         return False
-    if len(cells) == 1 or any(cell.css_first("table") is not None for cell in cells):
+    if len(cells) == 1:
         return True
-    return all(sum(_has_text(cell) for cell in row) < 2 for row in rows)
+    is_alone = all(sum(_has_text(cell) for cell in row) < 2 for row in rows)
+    if table.attributes.get("border") not in (None, "", "0"):
+        several = [row for row in rows if len(row) > 1]
+        return is_alone and bool(several) and not any(_has_text(row[0]) for row in several)
+    return is_alone or any(cell.css_first("table") is not None for cell in cells)
 
 
 def _has_text(cell: Any) -> bool:

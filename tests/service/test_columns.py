@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from effort import calls_of
 
@@ -45,6 +47,36 @@ def test_three_columns() -> None:
     """From left to right."""
     pieces = column("c", 460) + column("b", 230) + column("a", 0)
     assert names(pieces) == [f"{side}{n}" for side in "abc" for n in range(5)]
+
+
+def stretched(name: str, left: float, lines: int = 8) -> list[Piece]:
+    """Lines of a column of 200, each with two gaps of a letter's height somewhere."""
+    pieces = []
+    for n in range(lines):
+        first = 35 + 17 * n % 50
+        second = 115 + 23 * n % 60
+        pieces += [
+            piece(f"{name}{n} shall", left, 15 * n, wide=first),
+            piece("require", left + first + 12, 15 * n, wide=second - first - 12),
+            piece("consent", left + second + 12, 15 * n, wide=188 - second),
+        ]
+    return pieces
+
+
+def test_columns_of_stretched_lines_are_read_before_lines() -> None:
+    """Their words stand apart like cells, but their gaps aren't below each other."""
+    text = "\n".join(block.content for block in blocks_of(stretched("a", 0) + stretched("b", 220)))
+    order = [f"{side}{n}" for side in "ab" for n in range(8)]
+    assert re.findall(r"\b[ab]\d", text) == order
+
+
+def test_a_table_of_many_short_cells_stays_one() -> None:
+    """Between its cells there are gutters on either side of the widest one."""
+    pieces = [
+        piece("4711.00", left, 15 * n, wide=40) for n in range(8) for left in (0, 60, 120, 220, 280)
+    ]
+    (block,) = blocks_of(pieces)
+    assert block.type == "Table" and {len(row) for row in block.rows or []} == {5}
 
 
 def test_a_line_across_parts_the_columns_above_from_those_below() -> None:

@@ -228,7 +228,7 @@ def _are_columns(left: Sequence[Row], right: Sequence[Row], height: float) -> bo
         return True
     tops = [min(p.top for p in (*a, *b)) for a, b in zip(left, right, strict=True) if a or b]
     pitch = statistics.median(lower - upper for upper, lower in pairwise(tops))
-    return pitch <= PITCH * height and _is_prose(left) and _is_prose(right)
+    return pitch <= PITCH * height and _is_prose(left, height) and _is_prose(right, height)
 
 
 def _overlap(left: Sequence[Row], right: Sequence[Row]) -> bool:
@@ -241,8 +241,14 @@ def _overlap(left: Sequence[Row], right: Sequence[Row]) -> bool:
     return shared >= min(bottom - top for top, bottom in spans) / 2
 
 
-def _is_prose(side: Sequence[Row]) -> bool:
-    return statistics.median(_characters(piece.text) for row in side for piece in row) >= PROSE
+def _is_prose(side: Sequence[Row], height: float) -> bool:
+    lengths = [[_characters(piece.text) for piece in row] for row in side if row]
+    parted = [row for row in side if len(row) > 1]
+    if len(parted) >= FEWEST and not spaces(parted, height):
+        # Lines that are stretched to the column's width: their gaps aren't below each other, as
+        # those between cells are.
+        return statistics.median(map(sum, lengths)) >= PROSE
+    return statistics.median(length for row in lengths for length in row) >= PROSE
 
 
 def _characters(text: str) -> int:

@@ -26,7 +26,7 @@ from marked_pdf import (
 from batcher.service.parsing import Parsed, parse
 from batcher.service.parsing.pages import DocumentProblem, PageBlock, table
 from batcher.service.parsing.pdf import document
-from batcher.service.parsing.pdf.rewording import difference, reworded
+from batcher.service.parsing.pdf.rewording import difference, reworded, with_halves_apart
 from batcher.service.parsing.scans.ocr import NO_ENGINE
 
 
@@ -83,6 +83,13 @@ def test_a_letter_that_is_cut_off_at_the_end_of_a_line_keeps_its_hyphen(read: An
     made = File()
     made.page(b"".join(line(row, 60, 700 - 14 * number) for number, row in enumerate(rows)))
     assert text_of(read(made.bytes())).split() == " ".join(rows).split()
+
+
+def test_a_word_whose_second_half_is_emphasised_keeps_its_hyphen() -> None:
+    """Where the page has it; a star within a word that wasn't cut stays as it is."""
+    blocks = [PageBlock("Text", "it is com*plementary to it. For* example, k*i* is")]
+    (block,) = with_halves_apart(blocks, "it is com-\nplementary to it. For example, ki is")
+    assert block.content == "it is com-\n*plementary to it. For* example, k*i* is"
 
 
 def test_a_line_to_sign_on_is_written_once(read: Any) -> None:

@@ -14,7 +14,14 @@ from itertools import accumulate, pairwise
 from typing import Any, Final
 
 from batcher.service.parsing.pages import Box, PageBlock
-from batcher.service.parsing.pdf.rewording import WORD, difference, reworded, surrounding, take
+from batcher.service.parsing.pdf.rewording import (
+    WORD,
+    difference,
+    reworded,
+    surrounding,
+    take,
+    with_halves_apart,
+)
 from batcher.service.parsing.pdf.turning import Reading
 
 Boxed = Callable[[Any], Box]
@@ -38,6 +45,7 @@ def completed(blocks: list[PageBlock], reading: Reading, boxed: Boxed) -> list[P
     items = reading.items
     if reading.torn:
         blocks = _without(blocks, reading.torn, boxed)
+    blocks = with_halves_apart(blocks, text)
     missing, spare = difference(text, blocks)
     if spare:
         blocks = reworded(blocks, items, missing, spare)

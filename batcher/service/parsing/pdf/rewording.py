@@ -10,6 +10,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from batcher.service.parsing.pages import Box, PageBlock, table
 
 WORD: Final = re.compile(r"\w+")
 _CUT: Final = re.compile(r"(?:(\w+)\W+)?(\w+)[-\u2010]$")
+# Emphasis of a whole line that begins within a word: "com*plementary to sparse. For* example".
+_HALVED: Final = re.compile(r"(\w+)(\*+)(?=\w)")
 _HYPHENS: Final = ("-", "\u2010")
 # Fraction of their height by which two pieces of one word may stand apart.
 _TOUCHING: Final = 0.1
@@ -212,6 +215,24 @@ def _recut(text: str, cuts: dict[str, list[_Cut]], *, in_place: bool) -> str:
                 end = found.end()
         before = word
     return "".join([*parts, text[end:]]) if parts else text
+
+
+def with_halves_apart(blocks: list[PageBlock], text: str) -> list[PageBlock]:
+    """Put the hyphen and the line's end back between the halves of a word with emphasis between.
+
+    Whether it was cut there is told by the page's text.
+    """
+    return [
+        _edited(block, lambda content: _HALVED.sub(partial(_apart, text), content))
+        if "*" in block.content
+        else block
+        for block in blocks
+    ]
+
+
+def _apart(text: str, found: re.Match[str]) -> str:
+    head, mark = found.groups()
+    return f"{head}-\n{mark}" if f"{head}-\n" in text or f"{head}- " in text else found[0]
 
 
 # --- words that are torn apart --------------------------------------------------------------------

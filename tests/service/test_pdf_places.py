@@ -26,7 +26,13 @@ from marked_pdf import (
 from batcher.service.parsing import Parsed, parse
 from batcher.service.parsing.pages import DocumentProblem, PageBlock, table
 from batcher.service.parsing.pdf import document
-from batcher.service.parsing.pdf.rewording import difference, reworded, with_halves_apart
+from batcher.service.parsing.pdf.rewording import (
+    difference,
+    reworded,
+    with_halves_apart,
+    with_unknown_signs,
+)
+from batcher.service.parsing.pdf.turning import Reading
 from batcher.service.parsing.scans.ocr import NO_ENGINE
 
 
@@ -253,6 +259,37 @@ def test_what_is_not_read_is_named(read: Any, what: str) -> None:
     """In the notes of the answer, which is `usage.not_served`."""
     content, said = NAMED[what]
     assert any(said in note for note in read(content).notes)
+
+
+def test_a_sign_that_is_not_known_is_seen_and_named(
+    read: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minus of a font that doesn't say so would else be gone, and a number another.
+
+    Only an embedded font has such signs, so that one is put into what liteparse read.
+    """
+    plain = document._plain
+    reading = document.reading_of
+    monkeypatch.setattr(document, "_plain", lambda text: plain(text).replace("~", "\x03"))
+
+    def unsure(page: Any) -> Reading:
+        own = reading(page)
+        return Reading(own.text.replace("~", "\x03"), own.items)
+
+    monkeypatch.setattr(document, "reading_of", unsure)
+    parsed = read(short("Of ~0.9393 volts"))
+    assert text_of(parsed) == "Of \ufffd0.9393 volts"
+    assert parsed.notes == ["1 sign " + document.UNKNOWN]
+    assert [block["confidence"] for block in blocks_of(parsed)] == ["low"]
+
+
+def test_signs_in_cells_are_seen() -> None:
+    """And other blocks stay as they are."""
+    cells = table([["a", "b"], ["\x030.5", "1"]])
+    sure = PageBlock("Text", "words")
+    (marked, other), number = with_unknown_signs([cells, sure], "a b \x030.5 1 words")
+    assert marked.rows == [["a", "b"], ["\ufffd0.5", "1"]] and "\ufffd0.5" in marked.content
+    assert (other, number) == (sure, 1)
 
 
 def test_nothing_is_named_where_all_is_read(read: Any) -> None:

@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
+from batcher.common.formatting import pluralize
 from batcher.reducto.api_types import ErrorName
 from batcher.service.parsing.keyvalues import as_key_values
 from batcher.service.parsing.pages import (
@@ -28,6 +29,7 @@ from batcher.service.parsing.pdf.damage import is_damaged
 from batcher.service.parsing.pdf.forms import attached, beside_text
 from batcher.service.parsing.pdf.leftovers import completed, merged
 from batcher.service.parsing.pdf.mending import FARTHEST, mended
+from batcher.service.parsing.pdf.rewording import with_unknown_signs
 from batcher.service.parsing.pdf.turning import (
     Reading,
     is_as_full,
@@ -94,6 +96,7 @@ WORDED: Final = (
 # the settings that need the page's picture
 PICTURED: Final = ("return_images", "embed_pdf_metadata")
 UNREAD: Final = PageBlock("Figure", "", sure=False)
+UNKNOWN: Final = "written as \ufffd: its fonts do not say what they show"
 DAMAGED: Final = "perhaps not read: nothing is seen on it, and parts of the file are damaged"
 VAST: Final = "may be incomplete: it is too large to be read to its edges"
 UNDRAWN: Final = "has no picture: it can't be drawn"
@@ -505,14 +508,16 @@ def _page(page: Any, reading: Reading, *, with_words: bool, turn: int) -> Page:
 
     blocks, unread = _blocks(page, reading.items, boxed, with_places=with_words)
     blocks = completed(blocks, reading, boxed)
+    blocks, unknown = with_unknown_signs(blocks, reading.text)
     beside, too_much = beside_text(page, boxed)
     blocks = merged(blocks, beside)
     pinned = [f"attachment '{name}' is not opened" for name in attached(page)]
     if not any(block.content for block in blocks):
         # A scan or a drawing: show that it is there, and that it wasn't read.
         blocks = [UNREAD]
+    signs = [f"{pluralize(unknown, 'sign')} {UNKNOWN}"] if unknown else []
     vast = [VAST] if max(page.width, page.height) >= FARTHEST else []
-    found = Page(0, page.page_num, blocks, unread=(*unread, *too_much, *pinned, *vast))
+    found = Page(0, page.page_num, blocks, unread=(*unread, *too_much, *pinned, *vast, *signs))
     return _with_words(found, reading.items, beside, boxed) if with_words else found
 
 

@@ -18,6 +18,8 @@ from batcher.service.parsing.pages import Box, PageBlock, table
 
 WORD: Final = re.compile(r"\w+")
 _CUT: Final = re.compile(r"(?:(\w+)\W+)?(\w+)[-\u2010]$")
+_UNSEEN: Final = "".join(map(chr, (*range(9), *range(0x0E, 0x1C))))
+_MARKS: Final = str.maketrans(dict.fromkeys(_UNSEEN, "\ufffd"))
 # Emphasis of a whole line that begins within a word: "com*plementary to sparse. For* example".
 _HALVED: Final = re.compile(r"(\w+)(\*+)(?=\w)")
 _HYPHENS: Final = ("-", "\u2010")
@@ -215,6 +217,23 @@ def _recut(text: str, cuts: dict[str, list[_Cut]], *, in_place: bool) -> str:
                 end = found.end()
         before = word
     return "".join([*parts, text[end:]]) if parts else text
+
+
+def with_unknown_signs(blocks: list[PageBlock], text: str) -> tuple[list[PageBlock], int]:
+    """Return the blocks with a mark for each sign of which the font doesn't say what it shows.
+
+    Such a sign, perhaps a minus, comes as a control character, which nobody sees. Returns also how
+    many `text`, the page's, has of them.
+    """
+    unknown = sum(text.count(sign) for sign in _UNSEEN if sign in text)
+    if not unknown:
+        return blocks, 0
+    return [_marked(block) for block in blocks], unknown
+
+
+def _marked(block: PageBlock) -> PageBlock:
+    marked = _edited(block, lambda content: content.translate(_MARKS))
+    return block if marked == block else replace(marked, sure=False)
 
 
 def with_halves_apart(blocks: list[PageBlock], text: str) -> list[PageBlock]:

@@ -13,7 +13,7 @@ from PIL import Image
 from scans import PROSE, blank, write
 
 from batcher.service.parsing import Parsed, parse
-from batcher.service.parsing.pdf import document
+from batcher.service.parsing.pdf import drawing
 from batcher.service.parsing.scans import ocr
 
 GOOD = "A page as any other"
@@ -115,7 +115,7 @@ def test_a_scan_of_any_size_is_read(read: Any, size: str) -> None:
     parsed = read(with_scan(box, wide, words=words), return_images=["page"])
     assert "harbour master" in "\n".join(texts_of(parsed))
     with Image.open(io.BytesIO(parsed.images["page-2.png"])) as picture:
-        assert 0.9 < picture.width * picture.height / document.PIXELS <= 1.01
+        assert 0.9 < picture.width * picture.height / drawing.PIXELS <= 1.01
 
 
 def test_a_page_that_is_made_smaller_says_so(read: Any) -> None:
@@ -166,18 +166,18 @@ def test_a_page_that_cannot_be_drawn_costs_its_picture(
     read: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is named, and has its words; the other pages have their pictures."""
-    real = document._run
+    real = drawing.run
 
     def undrawn(content: bytes, **how: Any) -> Any:
         if how.get("extract_screenshots"):
             how["target_pages"] = how["target_pages"].replace("2,", "")
         return real(content, **how)
 
-    monkeypatch.setattr(document, "_run", undrawn)
+    monkeypatch.setattr(drawing, "run", undrawn)
     parsed = read(with_page(A4, line(ODD, 60, 700)), return_images=["page"])
     assert list(texts_of(parsed)) == [GOOD, ODD, GOOD]
     assert sorted(parsed.images) == ["page-1.png", "page-3.png"]
-    assert parsed.notes == ["page 2: " + document.UNDRAWN]
+    assert parsed.notes == ["page 2: " + drawing.UNDRAWN]
 
 
 def test_a_page_that_cannot_be_drawn_for_ocr_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,8 @@ from batcher.service.parsing.pages import (
     unsupported,
 )
 from batcher.service.parsing.pdf import searchable
-from batcher.service.parsing.pdf.document import DPI, read_pdf, recognised_in_pdf
+from batcher.service.parsing.pdf.document import read_pdf, recognised_in_pdf
+from batcher.service.parsing.pdf.liteparse_runs import DPI
 from batcher.service.parsing.pictures import illustrated
 from batcher.service.parsing.properties import properties_of
 from batcher.service.parsing.rtf.document import read_rtf

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,13 +21,14 @@ from batcher.service.parsing.pages import (
     Word,
     corrupt,
     empty,
-    protected,
     table,
 )
 from batcher.service.parsing.pdf.attachments import attachments_of
 from batcher.service.parsing.pdf.damage import is_damaged
+from batcher.service.parsing.pdf.drawing import illustrated, pictures_of
 from batcher.service.parsing.pdf.forms import attached, beside_text
 from batcher.service.parsing.pdf.leftovers import completed, merged
+from batcher.service.parsing.pdf.liteparse_runs import listed, problem_of, reader_for, run
 from batcher.service.parsing.pdf.mending import FARTHEST, mended
 from batcher.service.parsing.pdf.rewording import with_unknown_signs
 from batcher.service.parsing.pdf.turning import (
@@ -39,7 +40,6 @@ from batcher.service.parsing.pdf.turning import (
     turn_of,
     turned_back,
 )
-from batcher.service.parsing.scans.frames import PIXELS
 from batcher.service.parsing.scans.ocr import (
     NO_ENGINE,
     Scan,
@@ -68,7 +68,6 @@ FULLEST: Final = 0.4
 EDGE: Final = 0.08
 REPEATED: Final = 3  # pages that must share a line before it counts as a running header or footer
 _CJK: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-DPI: Final = 150  # for both the pictures of pages and OCR
 # How much more text OCR must find than a page has by itself to replace it.
 BETTER: Final = 1.1
 # The hosted service documents no limit; this one keeps a document within its worker's memory.
@@ -99,7 +98,6 @@ UNREAD: Final = PageBlock("Figure", "", sure=False)
 UNKNOWN: Final = "written as \ufffd: its fonts do not say what they show"
 DAMAGED: Final = "perhaps not read: nothing is seen on it, and parts of the file are damaged"
 VAST: Final = "may be incomplete: it is too large to be read to its edges"
-UNDRAWN: Final = "has no picture: it can't be drawn"
 GARBLED: Final = "may be wrong: its fonts do not say which letters they show"
 ADOBE: Final = "not read: an XFA form, which only Adobe's reader shows; print it to a PDF there"
 
@@ -153,7 +151,7 @@ def read_content(content: bytes, options: Mapping[str, Any]) -> list[Page]:
         pages = _recognised(pages, blind, scan, with_words=with_words)
     pages = _with_damage(pages, content)
     if any(settings.get(name) for name in PICTURED):
-        pages = _illustrated(pages, wanted, _pictures(content, settings, wanted))
+        pages = illustrated(pages, wanted, pictures_of(content, settings, wanted))
     return with_running_lines(_all_pages(pages, laid_out, result))
 
 
@@ -172,7 +170,7 @@ def recognised_in_pdf(path: Path, settings: Mapping[str, Any], numbers: Sequence
 
 def _scan(content: bytes, settings: Mapping[str, Any]) -> Scan:
     password = settings.get("document_password")
-    return Scan(content, password, partial(_pictures, content, settings))
+    return Scan(content, password, partial(pictures_of, content, settings))
 
 
 def _laid_out(content: bytes, settings: Mapping[str, Any]) -> tuple[Any, list[Any]]:
@@ -251,14 +249,14 @@ def _turned(content: bytes, settings: Mapping[str, Any], turns: Mapping[int, int
         content,
         settings,
         page_orientation_corrections=tuple(turns.items()),
-        target_pages=_listed(list(turns)),
+        target_pages=listed(list(turns)),
     )
     return list(result.pages)
 
 
 def _parsed(content: bytes, settings: Mapping[str, Any], **how: Any) -> Any:
     """Run liteparse; extract the blocks of each page, and what stands beside them."""
-    return _run(
+    return run(
         content,
         password=settings.get("document_password"),
         continue_on_page_error=True,
@@ -273,101 +271,6 @@ def _parsed(content: bytes, settings: Mapping[str, Any], **how: Any) -> Any:
         emit_word_boxes=any(settings.get(name) for name in WORDED),
         **how,
     )
-
-
-def _run(content: bytes, *, password: str | None, **how: Any) -> Any:
-    """Run liteparse on the bytes; by path it would rely on the extension, which uploads lack.
-
-    Returns what its native part does, where there is one to be had: the classes of Python's that
-    are made of it are the same, and take a tenth of the time.
-    """
-    reader = _reader_for(password, **how)
-    native = getattr(reader, "_native", None)
-    try:
-        return reader.parse(content) if native is None else native.parse_bytes(content)
-    except MemoryError:
-        raise
-    except Exception as error:  # liteparse makes its ParseError of any
-        raise _problem(str(error)) from error
-
-
-def _reader_for(password: str | None, **how: Any) -> Any:
-    """Return a reader, which is kept unless its options are those of one document."""
-    if password is None and "target_pages" not in how:
-        return _reader(**how)
-    return _new_reader(password=password, **how)
-
-
-@lru_cache(maxsize=8)
-def _reader(**how: Any) -> Any:
-    """Return the reader for these options; to make one and to end it takes as long as a page."""
-    return _new_reader(password=None, **how)
-
-
-def _new_reader(*, password: str | None, dpi: float = DPI, **how: Any) -> Any:
-    import liteparse
-
-    # `scans.ocr` recognises text. Threads for OCR would cost a millisecond to start, and without
-    # its data liteparse would try to download it.
-    return liteparse.LiteParse(
-        quiet=True, dpi=dpi, password=password, ocr_enabled=False, num_workers=1, **how
-    )
-
-
-def _pictures(
-    content: bytes, settings: Mapping[str, Any], numbers: Sequence[int]
-) -> dict[int, bytes]:
-    """Return the pages' pictures as PNG, by page number, without those that can't be drawn.
-
-    A page is drawn with `DPI` dots per inch, or with fewer if it is so large that its picture would
-    have more than `PIXELS`.
-    """
-    pictures: dict[int, bytes] = {}
-    for dpi, pages in _resolutions(content, settings, numbers).items():
-        result = _run(
-            content,
-            password=settings.get("document_password"),
-            continue_on_page_error=True,
-            extract_screenshots=True,
-            target_pages=_listed(pages),
-            dpi=dpi,
-        )
-        pictures |= {picture.page_num: picture.image_bytes for picture in result.screenshots}
-    return pictures
-
-
-def _illustrated(
-    pages: Sequence[Page], wanted: Sequence[int], pictures: Mapping[int, bytes]
-) -> list[Page]:
-    """Return the pages with their pictures; those that lack one although it is wanted say so."""
-    undrawn = set(wanted) - pictures.keys()
-    return [
-        replace(page, unread=(*page.unread, UNDRAWN))
-        if page.original in undrawn
-        else replace(page, picture=pictures.get(page.original, b""))
-        for page in pages
-    ]
-
-
-def _resolutions(
-    content: bytes, settings: Mapping[str, Any], numbers: Sequence[int]
-) -> dict[float, list[int]]:
-    """Return the pages that are drawn with the same number of dots per inch, by this number."""
-    result = _run(
-        content,
-        password=settings.get("document_password"),
-        continue_on_page_error=True,
-        target_pages=_listed(numbers),
-    )
-    found: dict[float, list[int]] = defaultdict(list)
-    for page in result.pages:
-        inches = page.width * page.height / 72**2
-        found[min(DPI, round((PIXELS / max(inches, 1.0)) ** 0.5, 1))].append(page.page_num)
-    return found
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return ",".join(map(str, numbers))
 
 
 def _blind(
@@ -403,12 +306,12 @@ def _judged(
     """
     import liteparse
 
-    how = {"target_pages": _listed(numbers)} if numbers else {"max_pages": MOST_PAGES}
-    reader = _reader_for(settings.get("document_password"), continue_on_page_error=True, **how)
+    how = {"target_pages": listed(numbers)} if numbers else {"max_pages": MOST_PAGES}
+    reader = reader_for(settings.get("document_password"), continue_on_page_error=True, **how)
     try:
         told = reader.is_complex(content)
     except liteparse.ParseError as error:
-        raise _problem(str(error)) from error
+        raise problem_of(str(error)) from error
     reasons = {page.page_number: BLIND.intersection(page.reasons) for page in told}
     return {number: found for number, found in reasons.items() if found}
 
@@ -483,15 +386,6 @@ def _all_pages(pages: list[Page], laid_out: Sequence[Any], result: Any) -> list[
     if result.xfa_packets and not any(page.form_fields for page in laid_out):
         whole[0] = replace(whole[0], unread=(*whole[0].unread, ADOBE))
     return [replace(page, number=number) for number, page in enumerate(whole, start=1)]
-
-
-def _problem(message: str) -> DocumentProblem:
-    said = message.lower()
-    if "password" in said or "encrypt" in said:
-        return protected()
-    if "too large" in said or "dimension" in said:
-        return DocumentProblem(ErrorName.IMAGE_TOO_LARGE, message, 413)
-    return corrupt(message)
 
 
 def _page(page: Any, reading: Reading, *, with_words: bool, turn: int) -> Page:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from batcher.core import events
 from batcher.core.duplicate_jobs import AttemptRef, nonces_in
 from batcher.core.lifecycle import Impossible
-from batcher.errors import AttemptOpen, Outdated, ServiceError
+from batcher.errors import AttemptOpen, ServiceError
 from batcher.reducto.api_types import JobAnswer, JobStatus
 from batcher.reducto.responses import is_about
 from batcher.stages.context import StageContext
@@ -71,7 +71,7 @@ class CrossedAnswers:
                 events.JobExchanged(named.document, flight.job_id),
                 events.JobExchanged(flight.document, others_job),
             )
-        except (Impossible, AttemptOpen, Outdated):
+        except (Impossible, AttemptOpen):
             return
         self._jobs.exchange(flight.document, others_job)
         self._jobs.exchange(named.document, flight.job_id)

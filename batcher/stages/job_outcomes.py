@@ -27,12 +27,8 @@ class JobOutcomes:
 
     async def settle(self, event: events.Event, *after: events.Event) -> None:
         """Record the end of a job, with what follows from it, and ask for it no more."""
-        document = event.document
-        told = event
-        watched = self._jobs.get(document)
-        if watched is not None:
-            told = unnamed(event, watched.flight.job_id)
-        self._jobs.forget(document)
+        watched = self._jobs.forget(event.document)
+        told = unnamed(event, watched.flight.job_id)
         await self._ledger.record(told, *after)
         kind = getattr(event, "kind", None)
         self._control.count(kind)

@@ -137,10 +137,12 @@ class JobTracker:
         self._by_job[flight.job_id] = flight.document
         self._note(flight.document, now + look_in)
 
-    def forget(self, document: int) -> None:
+    def forget(self, document: int) -> Watched:
+        """Track the document's job no more; return what was known of it."""
         watched = self._jobs.pop(document)
         self._by_job.pop(watched.flight.job_id, None)
         self.progressed.give()
+        return watched
 
     def exchange(self, document: int, job_id: str) -> None:
         """Replace the document's job by `job_id` if it is still watched, and check it at once."""

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 from contexts import context_of
-from test_job_list_scan import accepted, nonce_of
+from test_job_list_scan import accepted
 from virtual import run_virtually, unhurried
 
 from batcher.core import events
@@ -175,6 +175,7 @@ def at_work(work: Any, folder: Path, **more: Any) -> None:
             for task in running:
                 task.cancel()
             await asyncio.wait(running)
+        assert all(task.cancelled() for task in running), "no trouble ended the stages"
 
     run_virtually(begin(), start=NOW)
 
@@ -1169,52 +1170,6 @@ def test_what_trips_the_giving_up_itself_stops_the_run_in_words(
     at_work(work, tmp_path)
 
 
-def test_a_job_that_is_called_back_while_its_answer_names_another_is_asked_again(
-    tmp_path: Path,
-) -> None:
-    """Else nobody would ever look at it again, and the run would wait for it without end."""
-
-    async def work(bench: Bench) -> None:
-        watched = await bench.out(1)
-        await bench.out(2)
-
-        def called_back() -> JobAnswer:
-            watched.flight = watched.flight._replace(recalled_at=now())
-            return JobAnswer(JobStatus.IN_PROGRESS, raw_config=nonce_of(1))
-
-        bench.client.said["job-2"] = called_back
-        bench.jobs.look_in(1, FAR)
-        await bench.ask(1, JobAnswer(JobStatus.IN_PROGRESS, raw_config=nonce_of(2)))
-        assert watched.flight.recalled_at is not None
-        assert bench.span(1) <= 0.0
-
-    at_work(work, tmp_path)
-
-
-@pytest.mark.parametrize("called_back", [1, 2])
-def test_jobs_are_not_exchanged_where_one_was_called_back_meanwhile(
-    called_back: int, tmp_path: Path
-) -> None:
-    """What is known of it is of before."""
-
-    async def work(bench: Bench) -> None:
-        for document in (1, 2):
-            await bench.out(document)
-
-        def others_answer() -> JobAnswer:
-            watched = bench.jobs.get(called_back)
-            assert watched is not None
-            watched.flight = watched.flight._replace(recalled_at=now())
-            return JobAnswer(JobStatus.COMPLETED, result(2).result, raw_config=nonce_of(1))
-
-        bench.client.said["job-2"] = others_answer
-        await bench.ask(1, JobAnswer(JobStatus.IN_PROGRESS, raw_config=nonce_of(2)))
-        rows = bench.ledger.reader.execute("SELECT document, job_id FROM attempts ORDER BY 1")
-        assert rows.fetchall() == [(1, "job-1"), (2, "job-2")]
-
-    at_work(work, tmp_path)
-
-
 def test_three_jobs_that_are_gone_are_three_verdicts_and_no_defect(tmp_path: Path) -> None:
     """What has come to its end isn't looked at again, for it is watched no more."""
 
@@ -1224,5 +1179,26 @@ def test_three_jobs_that_are_gone_are_three_verdicts_and_no_defect(tmp_path: Pat
             await bench.ask(document, Gone("GET /job", "gone", status=410))
         assert bench.ledger.tally[State.LOST] == 4
         assert not bench.control.reason and not bench.control.warnings
+
+    at_work(work, tmp_path)
+
+
+def test_documents_that_failed_alike_are_told_alike_whatever_their_jobs_are_called(
+    tmp_path: Path,
+) -> None:
+    """`batcher failures` groups them by their reasons, so these don't name the job."""
+
+    async def work(bench: Bench) -> None:
+        for document in (1, 2):
+            await accepted(bench.ledger, document)
+            (flight,) = bench.ledger.tracking.in_flight_of([document])
+            bench.jobs.add(flight._replace(job_id=f"job-of-{document}"), look_in=FAR)
+            words = f"job-of-{document}: no text in it"
+            error = api_types.ErrorDetail("DOCUMENT_CORRUPT", message=words)
+            bench.client.said[f"job-of-{document}"] = JobAnswer(JobStatus.FAILED, error=error)
+            bench.jobs.fetch(document)
+        await asyncio.sleep(1.0)
+        assert bench.ledger.tally[State.FAILED] == 2
+        assert bench.reason(1) == bench.reason(2) == "DOCUMENT_CORRUPT: …: no text in it"
 
     at_work(work, tmp_path)

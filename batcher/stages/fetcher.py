@@ -159,10 +159,10 @@ class Fetcher:
             watched.silences = 0
             loan = Loan(self._room, reserved)
             try:
+                # Else it was exchanged meanwhile: the answer is another document's, and the one
+                # about its own job is on its way.
                 if watched.flight.job_id == job_id:
                     await self._answers.take(watched, answer, loan)
-                else:  # exchanged meanwhile: the answer is another document's
-                    self._jobs.look_in(watched.flight.document, 0.0)
             finally:
                 loan.give_back()
 

@@ -87,7 +87,6 @@ class JobAnswers:
         if answer.status == JobStatus.COMPLETED:
             await self._completed(watched, answer, loan)
             return
-        loan.give_back()
         watched.failures = 0
         event = outcome_event(
             watched.flight, answer, policy=self._rules.policy, now=self._clock(), rng=self._rng

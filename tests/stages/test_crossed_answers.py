@@ -125,6 +125,58 @@ def test_jobs_are_exchanged_only_where_each_is_the_other_s(others: Any, tmp_path
     at_work(work, tmp_path)
 
 
+@pytest.mark.parametrize("mine", [running(2), completed(1, names=2)], ids=["runs", "completed"])
+def test_the_other_s_answer_needs_no_room_beside_this_one_s(
+    mine: JobAnswer, tmp_path: Path
+) -> None:
+    """Sixteen answers that each wait for room for another one would wait for ever."""
+    taken: list[int] = []
+
+    async def work(bench: Bench) -> None:
+        def others_answer() -> JobAnswer:
+            taken.append(bench.taken)
+            return completed(2, names=1)
+
+        await two_out(bench, others_answer)
+        await bench.ask(1, mine)
+        assert taken == [0]
+
+    at_work(work, tmp_path)
+
+
+def test_what_is_said_of_a_job_that_runs_is_believed_where_nothing_is_exchanged(
+    tmp_path: Path,
+) -> None:
+    """It is looked at later, as any job that runs."""
+
+    async def work(bench: Bench) -> None:
+        await two_out(bench, DOWN)
+        watched = bench.jobs.get(1)
+        assert watched is not None
+        await bench.ask(1, running(2))
+        assert watched.checks == 1 and bench.span(1) < HOUR
+
+    at_work(work, tmp_path)
+
+
+def test_an_answer_about_a_job_that_was_exchanged_meanwhile_is_nobody_s_result(
+    tmp_path: Path,
+) -> None:
+    """The document waits for the one about the job that it has now."""
+
+    async def work(bench: Bench) -> None:
+        def answer() -> JobAnswer:
+            bench.jobs.exchange(1, "job-2")
+            return completed(1, names=1)
+
+        await bench.out(1)
+        await bench.ask(1, answer)
+        assert bench.ledger.tracking.state_of(1) == State.WAITING
+        assert bench.span(1) <= 0.0 and bench.taken == 0
+
+    at_work(work, tmp_path)
+
+
 def test_a_document_that_is_saved_already_has_nothing_to_exchange(tmp_path: Path) -> None:
     """What is on disk is put right at the end of the run, by the job list."""
 

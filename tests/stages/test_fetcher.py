@@ -9,6 +9,7 @@ import errno
 import json
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ from batcher.stages.fetcher import Fetcher
 from batcher.stages.job_answers import ResultRules
 from batcher.stages.job_tracker import JobTracker, Watched
 from batcher.stages.run_control import RunControl
-from batcher.stages.sink import Sink
+from batcher.stages.sink import ByteBudget, Sink
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0
@@ -71,6 +72,9 @@ class Scripted(FakeClient):
         self.said: dict[str, Said] = {}
         self.takes, self.asked, self.most_at_once, self._at_once = 0.0, list[str](), 0, 0
         self.linked: bytes | Exception = b"[]"
+        # room taken when a download began; `room` is set by whoever wants to know
+        self.room: ByteBudget | None = None
+        self.taken_meanwhile = list[int]()
 
     async def job(
         self, job_id: str, *, room: ResponseBudget | None = None
@@ -92,6 +96,8 @@ class Scripted(FakeClient):
         self, url: str, into: Path, *, around: Around | None = None
     ) -> tuple[str, int]:
         self.asked.append(url)
+        if self.room is not None:
+            self.taken_meanwhile.append(self.room._taken)
         into.write_bytes(b"half")
         if isinstance(self.linked, Exception):
             raise self.linked
@@ -119,6 +125,7 @@ class Bench:
             jobs=self.jobs,
         )
         self.sink = Sink(context, Store(folder))
+        self.client.room = self.sink.room
         policy = Policy(backoff=Backoff(first=1.0, most=300.0))
         rules = ResultRules(prices=Prices(), steps=steps, policy=policy, deletes=deletes)
         self.fetcher = Fetcher(context, self.schedule, self.sink, self.concurrency, rules)
@@ -271,6 +278,23 @@ def test_nothing_is_asked_for_before_its_lane_lets_it(tmp_path: Path) -> None:
         assert bench.client.asked == [] and not settled.done()
         await asyncio.sleep(2.0)
         assert bench.client.asked == ["job-1"] and settled.done()
+
+    at_work(work, tmp_path)
+
+
+@pytest.mark.parametrize("said", [failed("DOCUMENT_CORRUPT"), RUNNING, DOWN])
+def test_who_waits_for_the_last_answer_is_woken_when_it_is_dealt_with(
+    said: Said, tmp_path: Path
+) -> None:
+    """A run ends then; else it would wait for something else to happen."""
+
+    async def work(bench: Bench) -> None:
+        await bench.out(1)
+        bench.client.said["job-1"] = said
+        bench.jobs.fetch(1)
+        async with asyncio.timeout(10.0):
+            while bench.fetcher.outstanding():
+                await bench.fetcher.settled()
 
     at_work(work, tmp_path)
 
@@ -488,6 +512,30 @@ def test_a_silence_about_one_job_alone_is_its_own_trouble(
         assert bench.ledger.tracking.state_of(1) == (State.STUCK if is_stuck else State.WAITING)
         if is_stuck:
             assert bench.reason() == f"no answer about its job, though others get theirs: {DOWN}"
+        assert not bench.control.warnings, "which is no defect"
+
+    at_work(work, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("others", "is_stuck"),
+    [("yyyy", True), ("yyy", False), ("yynyy", False), ("yynyyy", True)],
+    ids=["between four silences", "between three", "with a pause", "and three more"],
+)
+def test_only_silences_in_a_row_while_others_are_answered_count(
+    others: str, is_stuck: bool, tmp_path: Path
+) -> None:
+    """The first one says nothing, since nobody knows whether the others' answers came before it."""
+
+    async def work(bench: Bench) -> None:
+        await bench.out(1)
+        await bench.out(2)
+        for other in others:
+            await bench.ask(2, RUNNING if other == "y" else DOWN)
+            await asyncio.sleep(901.0)
+            bench.client.said["job-2"] = DOWN
+            await bench.ask(1, DOWN)
+        assert bench.ledger.tracking.state_of(1) == (State.STUCK if is_stuck else State.WAITING)
 
     at_work(work, tmp_path)
 
@@ -506,6 +554,7 @@ def test_a_job_that_runs_is_looked_at_later_the_older_it_is(
 
     async def work(bench: Bench) -> None:
         watched = await bench.out(1, age=age, recalled=recalled)
+        await asyncio.sleep(1.0)
         watched.accepted_at = now() - age
         await asyncio.sleep(1e-6)
         await bench.ask(1, RUNNING)
@@ -552,27 +601,62 @@ def test_a_result_keeps_the_breaker_closed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "ended"),
+    ("said", "facts", "ended"),
     [
-        (failed("DOCUMENT_CORRUPT"), 1),
-        (JobAnswer(JobStatus.CANCELLED), 0),
-        (RUNNING, 0),
-        (NO_RESULT, 1),
+        (failed("DOCUMENT_CORRUPT"), {}, 1),
+        (JobAnswer(JobStatus.CANCELLED), {}, 0),
+        (RUNNING, {}, 0),
+        (RUNNING, {"deadline_at": NOW - HOUR}, 0),
+        (NO_RESULT, {}, 1),
+        (result(), {}, 1),
     ],
-    ids=["failed", "cancelled", "running", "never readable"],
+    ids=["failed", "cancelled", "running", "running past its time", "never readable", "completed"],
 )
 def test_how_fast_jobs_end_is_learned_from_those_that_came_to_an_end(
-    said: JobAnswer, ended: int, tmp_path: Path
+    said: JobAnswer, facts: dict[str, Any], ended: int, tmp_path: Path
 ) -> None:
-    """What was cancelled could have taken longer."""
+    """What was cancelled could have taken longer, and so could what is waited for no more."""
 
     async def work(bench: Bench) -> None:
         bench.concurrency.completion_rate.look(now(), 1)
-        await bench.out(1)
+        await bench.out(1, **facts)
         await bench.ask(1, said, times=4, every=61.0)
         assert bench.concurrency.completion_rate.ended == ended
 
     at_work(work, tmp_path)
+
+
+def test_how_long_the_service_works_on_a_job_is_learned_from_its_result(tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        bench.concurrency.completion_rate.look(now(), 1)
+        await bench.out(1)
+        await asyncio.sleep(10.0)
+        await bench.ask(1, result(duration=7.0))
+        assert bench.concurrency.completion_rate.work == 7.0
+
+    at_work(work, tmp_path)
+
+
+def test_jobs_that_ran_a_moment_ago_have_ended_since_and_so_more_may_be_out(
+    tmp_path: Path,
+) -> None:
+    """Of one that was last seen long ago nobody knows when it ended."""
+
+    async def work(bench: Bench, *, seen_ago: float) -> None:
+        rate = bench.concurrency.completion_rate
+        rate.look(now(), 1)
+        for document in range(1, 9):
+            watched = await bench.out(document, age=5.0)
+            watched.running_at = now() - seen_ago
+            await bench.ask(document, failed("DOCUMENT_CORRUPT"))
+            await asyncio.sleep(10.0)
+        rate.look(now(), 1)
+        bounds.append(rate.bound())
+
+    bounds = list[int]()
+    for seen_ago in (1.0, 6 * HOUR):
+        at_work(partial(work, seen_ago=seen_ago), tmp_path)
+    assert bounds[0] > bounds[1]
 
 
 def test_three_refusals_for_their_configuration_in_a_row_stop_the_run(tmp_path: Path) -> None:
@@ -749,6 +833,7 @@ def test_a_definite_no_to_a_link_counts_and_an_outage_is_waited_out(
         bench.client.linked = error
         watched = await bench.out(1)
         await bench.ask(1, result(inner=LINK), times=3, every=61.0)
+        assert set(bench.client.taken_meanwhile) == {0}, "a download may take long"
         assert bench.ledger.tracking.state_of(1) == (State.STUCK if counts else State.WAITING)
         assert list(_parts(tmp_path)) == []
         assert bench.taken == 0
@@ -884,6 +969,8 @@ def test_a_pipeline_whose_parts_cannot_be_had_is_saved_as_it_came(
         await asyncio.sleep(1.0)
         assert bench.ledger.tracking.state_of(1) == (State.SAVED if is_saved else State.WAITING)
         assert list(_parts(tmp_path)) == []
+        if not is_saved:
+            assert 0.0 < bench.span(1) + 1.0 <= 2.0, "it is asked for again"
         assert ["can't be had" in warning for warning in bench.control.warnings] == [
             True
         ] * is_saved

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
@@ -303,12 +304,10 @@ def _of_use(parts: Mapping[str, bytes], wanted: type) -> dict[str, Any]:
         text = parts.get(field.name)
         if text is None:
             continue
-        try:
+        with suppress(*_MISFITS):
             values[field.name] = (
                 msgspec.Raw(text) if field.type is msgspec.Raw else json.loads(text, strict=False)
             )
-        except _MISFITS:
-            continue
     return values
 
 

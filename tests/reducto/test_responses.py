@@ -8,16 +8,19 @@ import json
 import random
 from typing import Any
 
+import msgspec
 import pytest
 
 from batcher.core.events import Event
 from batcher.core.inflight import InFlightJob, outcome_event
 from batcher.core.retry_policy import Policy
 from batcher.errors import BadReply
-from batcher.reducto.api_types import ENDED, JobAnswer
+from batcher.reducto.api_types import ENDED, JobAnswer, JobStatus
 from batcher.reducto.responses import (
+    NOT_SERVED_AT_MOST,
     RETRY_AFTER_AT_MOST,
     around,
+    is_about,
     read_head,
     read_job,
     read_jobs,
@@ -98,8 +101,9 @@ def test_what_was_asked_is_read_from_the_options() -> None:
 @pytest.mark.parametrize("address", [None, "", 5, ["not", "one"]])
 def test_a_link_without_an_address_is_no_result(address: Any) -> None:
     """Where only the API can have written it."""
-    with pytest.raises(BadReply, match="without an address"):
+    with pytest.raises(BadReply, match="without an address") as caught:
         url({**LINK, "url": address}, "parse")
+    assert caught.value.status == 200
 
 
 @pytest.mark.parametrize("kind", ["parse", "split", "pipeline", "classify"])
@@ -292,3 +296,43 @@ def test_a_wait_for_ever_has_a_length(said: str) -> None:
 def test_a_wait_that_is_none_is_unsaid(said: str) -> None:
     """Then the lane knows how long."""
     assert retry_after({"Retry-After": said}) is None
+
+
+def test_a_wait_of_three_hundred_days_is_one_of_three_hundred_days() -> None:
+    assert retry_after({"Retry-After": str(300 * 86_400)}) == 300 * 86_400
+
+
+@pytest.mark.parametrize(
+    ("body", "is_its_own"),
+    [(result({}), True), (result({}, job_id="k"), False), (b"[]", False), (None, False)],
+    ids=["it", "another", "no result", "nothing"],
+)
+def test_only_a_result_says_which_job_an_answer_is_about(
+    body: bytes | None, is_its_own: bool
+) -> None:
+    raw = None if body is None else msgspec.Raw(body)
+    assert is_about(JobAnswer(JobStatus.COMPLETED, raw), "j") is is_its_own
+
+
+def test_short_sentences_on_what_was_not_served_count_with_the_ends_of_their_lines() -> None:
+    body = result({}, usage={"not_served": ["x"] * NOT_SERVED_AT_MOST})
+    lines = (read_head(body, "j", Asked).not_served or "").splitlines()
+    kept = NOT_SERVED_AT_MOST // 2
+    assert lines == [*["x"] * kept, f"… and {NOT_SERVED_AT_MOST - kept} more"]
+
+
+def test_a_name_that_is_no_text_beside_a_result_is_passed_over() -> None:
+    head = read_head(result({}).replace(b'"usage"', b'"\xff": 1, "usage"'), "j", Asked)
+    assert (head.response_type, head.pages) == ("parse", 1)
+
+
+def test_a_value_that_goes_too_deep_is_passed_over() -> None:
+    """Whoever reads such a body must not be taken down by it."""
+    deep = b"[" * 100_000 + b"]" * 100_000
+    head = read_head(result({}).replace(b'{"num_pages": 1}', deep), "j", Asked)
+    assert (head.response_type, head.pages) == ("parse", None)
+
+
+def test_a_foreign_job_is_named_in_its_own_letters() -> None:
+    with pytest.raises(BadReply, match=r'names job \{"Größe":1\}'):
+        read_head(result({}, job_id={"Größe": 1}), "j", Asked)

@@ -84,7 +84,7 @@ HOMES = {
     "jinja2": {"web.templating"},
     "sqlite_utils": {"ledger.sqlite_tools"},
     "aiofiles": {"reducto.client", "reducto.file_body"},
-    "obstore": {"outputs.mirror", "sources.object_store"},
+    "obstore": {"outputs.mirror", "sources.object_store", "sources.signed_addresses"},
     "pyarrow": {"outputs.parquet", "sources.listing", "results.frames", "results.reader"},
     "pandas": {"results.frames", "results.reader"},
     "tenacity": {"reducto.client"},

@@ -12,7 +12,6 @@ import os
 import re
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from pathlib import Path
@@ -34,6 +33,7 @@ from batcher.manifest.model import Source
 from batcher.reducto.api_types import PRESIGNED_UPLOAD_LIMIT
 from batcher.sources.directory import UNREADABLE, UNSUPPORTED, Found, Rules, fitting, moment
 from batcher.sources.left_out import LeftOut, Reason
+from batcher.sources.signed_addresses import signed_address
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 ENDPOINTS: Final = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
 CHUNK: Final = 1000  # objects per request of a listing
 BLOCK: Final = 4 << 20  # bytes fetched at once
-# Validity of a signature: the service reads the object when its turn comes, and its queue may be
-# long.
-GOOD_FOR: Final = timedelta(hours=24)
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")  # S3's name of an error, in its XML
 # obstore's message for a key that it can't represent; it then refuses the whole page of the
 # listing.
@@ -144,11 +141,7 @@ def signed(url: str, name: str) -> str:
     Raises SourceUnreadableError.
     """
     with _Errors(f"{url}/{name}"):
-        import obstore
-
-        store: Any = opened(url)
-        address: str = obstore.sign(store, "GET", _key(name), GOOD_FOR)
-        return address
+        return signed_address(opened(url), _key(name))
 
 
 class _Errors:

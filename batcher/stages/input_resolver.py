@@ -7,8 +7,8 @@ nothing to the service.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -26,13 +26,16 @@ from batcher.sources.listing import ROW
 from batcher.sources.object_store import SIGNED, Fetched
 from batcher.sources.passwords import Passwords
 from batcher.stages.context import StageContext
-from batcher.stages.transfer import InStore
+from batcher.stages.transfer import UPLOADED_HERE, InStore
 
 # bytes up to which a file is read at once rather than streamed: those of all documents in hand are
 # in memory
 SMALL = 1 << 20
 # the share of its retention that a job must still have left when another is to read it
 LEFT: Final = 1 / 8
+# Objects in a row that a store signs no address for, each of which may take it seconds, before it
+# isn't asked any more.
+MOST_UNSIGNED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,9 @@ class InputResolver:
         ignored: Mapping[str, Collection[str]],
     ) -> None:
         self._hands = context.hands
+        self._control = context.control
+        self._unsigned: Counter[str] = Counter()
+        self._why_unsigned = ""
         self._ledger = context.ledger
         self._passwords = passwords
         self._account = account
@@ -89,6 +95,8 @@ class InputResolver:
                 for document, job in zip(due, jobs, strict=True)
             ]
         )
+        if self._why_unsigned:
+            self._control.warn_once(UPLOADED_HERE, self._why_unsigned)
         for _, content in contents:
             if isinstance(content, InStore):
                 self._ledger.secrets.keep_address(content.address)
@@ -100,17 +108,27 @@ class InputResolver:
 
     def _content(self, due: Due) -> Content:
         """Return what a document is uploaded from, or the address of it. Not for the loop."""
-        if self._is_for_hands(due):
-            # a store that signs nothing may still be read from here
-            with suppress(SourceError):
-                return InStore(object_store.signed(due.folder, due.source), self._parts)
-        return _content(due, self._parts, self._ignored)
+        in_store = self._in_store(due) if self._is_for_hands(due) else None
+        return in_store or _content(due, self._parts, self._ignored)
+
+    def _in_store(self, due: Due) -> InStore | None:
+        """Return the object by its address; None where its store signs none, but may be read."""
+        try:
+            address = object_store.signed(due.folder, due.source)
+        except SourceError as error:
+            self._unsigned[due.folder] += 1
+            self._why_unsigned = str(error)
+            return None
+        self._unsigned[due.folder] = 0
+        return InStore(address, self._parts)
 
     def _is_for_hands(self, due: Due) -> bool:
         """Return whether hands may take the object from its store; nobody here is to open it."""
         if self._hands is None or due.state is State.UPLOADED or due.place is not None:
             return False
         if is_file(due) or due.size < self._hands.worth_handing_over:
+            return False
+        if self._unsigned[due.folder] >= MOST_UNSIGNED:
             return False
         return not self._passwords.of(due.folder, due.source, due.place)
 

@@ -30,6 +30,7 @@ from batcher.stages.context import StageContext
 
 # Addresses that hands may be lost with before the document is uploaded here.
 MOST_LOST: Final = 2
+UPLOADED_HERE: Final = "what hands can't upload is uploaded by this machine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +95,7 @@ class Transfer:
                 return None
             report = await hands.do(Putting(source, announced.presigned_url, sha256))
             if report.failure is Failure.NOT_HERE:
-                self._control.warn_once(
-                    "what hands can't upload is uploaded by this machine", report.message
-                )
+                self._control.warn_once(UPLOADED_HERE, report.message)
                 return None
             if report.failure is not Failure.LOST:
                 _raise_for(report)

@@ -1,5 +1,5 @@
 """Many seeds on all cores: `python tests/simulation/campaign.py --seconds 120`, or `--seeds 1000`,
-or `--seed 17`.
+or `--seed 17`. With `--hands` each of the seeds is one whose life has hands.
 
 Prints every violation with its seed, then what was met along the way. Exit code 1 where there was a
 violation.
@@ -19,6 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import count, islice
 from pathlib import Path
 
+from hands import has_hands
 from life import Outcome, live
 
 CHUNK = 20  # seeds that a worker takes at once
@@ -32,7 +33,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=_fast_folder()) as root:
         if arguments.seed is not None:
             return _tell([live(arguments.seed, Path(root))], verbose=True)
-        seeds = islice(count(first), arguments.seeds) if arguments.seeds else count(first)
+        seeds = islice(_seeds(first, arguments), arguments.seeds)
         print(f"seeds from {first} on", flush=True)
         return _tell(_all(seeds, root, until=time.monotonic() + arguments.seconds))
 
@@ -42,8 +43,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, help="how many; default: as many as the time allows")
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--first", type=int, help="the first seed; default: a random one")
+    parser.add_argument("--hands", action="store_true", help="only lives that have hands")
     parser.add_argument("--seed", type=int, help="this one alone, in this process")
     return parser.parse_args()
+
+
+def _seeds(first: int, arguments: argparse.Namespace) -> Iterator[int]:
+    return filter(has_hands, count(first)) if arguments.hands else count(first)
 
 
 def _fast_folder() -> str | None:

@@ -97,5 +97,9 @@ class SimFileHands:
 
 def hands_of(world: World) -> SimFileHands | None:
     """The hands of a life, if it has any."""
-    chance = random.Random(f"has hands {world.seed}")
-    return SimFileHands(world) if chance.random() < SHARE else None
+    return SimFileHands(world) if has_hands(world.seed) else None
+
+
+def has_hands(seed: int) -> bool:
+    """Whether the life of this seed has hands."""
+    return random.Random(f"has hands {seed}").random() < SHARE

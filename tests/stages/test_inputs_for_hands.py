@@ -13,6 +13,7 @@ from obstore.store import from_url
 
 from batcher.core.account import Account
 from batcher.core.lifecycle import State
+from batcher.errors import SourceUnreadableError
 from batcher.ledger.ledger import Due, memory_ledger
 from batcher.manifest.model import Source
 from batcher.reducto.fake_client import FakeService
@@ -98,9 +99,21 @@ async def test_an_object_that_may_need_a_password_is_opened_here(
 async def test_a_store_that_signs_nothing_is_read_from_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As Google's, where the environment has no key to sign with."""
+    """As Google's, where the environment has no key to sign with; a person is told once."""
     with google_buckets(monkeypatch, "inbox"):
         store = from_url("gs://inbox", client_options={"allow_http": True})
         obstore.put(store, "large.txt", LARGE)
         large = due("gs://inbox", "large.txt", len(LARGE))
-        assert isinstance(await content(resolver(tmp_path), large), Fetched)
+        inputs = resolver(tmp_path)
+        asked = []
+
+        def refused(url: str, name: str) -> str:
+            asked.append(name)
+            raise SourceUnreadableError(f"{url}/{name}: it has no key to sign with")
+
+        monkeypatch.setattr(object_store, "signed", refused)
+        for _ in range(5):
+            assert isinstance(await content(inputs, large), Fetched)
+        assert len(asked) == 3, "the store isn't asked for each"
+        (warning,) = inputs._control.warnings
+        assert "uploaded by this machine: gs://inbox/large.txt: it has no key" in warning

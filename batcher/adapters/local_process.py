@@ -20,6 +20,8 @@ from typing import Final
 import msgspec
 
 from batcher.cluster.messages import Standing
+from batcher.cluster.on_ray import SILENCE
+from batcher.common.formatting import format_duration
 from batcher.errors import ClusterUnusable, ServiceUnusable
 from batcher.exit_codes import ExitCode
 from batcher.manifest.model import Cluster
@@ -122,10 +124,11 @@ class _Process:
         if urls:
             words.append("--allow-urls")
         self._patience = PATIENCE
+        self._is_late = False
         self._standing = Standing()
         if on is not None:
             words += on.words()
-            self._patience += on.patience
+            self._patience += max(on.patience, SILENCE)  # it gives its cluster up before that
         self._process = subprocess.Popen(  # noqa: S603 (our own module, by our own interpreter)
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
@@ -133,7 +136,7 @@ class _Process:
     def url(self) -> str:
         """Hand over the key, and wait until the service prints where it listens."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        too_late = threading.Timer(self._patience, self._process.kill)
+        too_late = threading.Timer(self._patience, self._end_late)
         too_late.start()
         try:
             # by pipe: a process list shows arguments and environments
@@ -142,11 +145,21 @@ class _Process:
             return self._greeting()
         except (OSError, msgspec.MsgspecError) as error:
             self._process.kill()
-            raise ServiceUnusable(
-                "the local service didn't start; what it said stands above"
-            ) from error
+            raise ServiceUnusable(self._why_not()) from error
         finally:
             too_late.cancel()
+
+    def _end_late(self) -> None:
+        self._is_late = True
+        self._process.kill()
+
+    def _why_not(self) -> str:
+        if not self._is_late:
+            return "the local service didn't start; what it said stands above"
+        return (
+            f"the local service wasn't ready after {format_duration(self._patience)}: perhaps this "
+            "machine has too much to do; rerun the same command"
+        )
 
     def _greeting(self) -> str:
         """Return the address that the service prints; before it, it may tell of its cluster."""

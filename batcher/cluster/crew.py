@@ -21,8 +21,8 @@ import msgspec
 import batcher
 from batcher.cluster.figures import NodeCount
 from batcher.cluster.file_tasks import FileReport, FileTask
-from batcher.cluster.messages import Ready, Standing, Trouble, Wanted
-from batcher.cluster.parcels import SCRATCH, Files
+from batcher.cluster.messages import Reading, Ready, Standing, Trouble, Wanted
+from batcher.cluster.parcels import SCRATCH, Files, opened, sealed
 from batcher.cluster.room import Room, room_in, too_small
 from batcher.cluster.turns import Turns
 from batcher.service.tasks import Reply, Report, Task
@@ -55,8 +55,8 @@ class ActorHand:
 
         `made` is a folder that the hand sees, for what it makes; if empty, that is returned.
         """
-        line = msgspec.json.encode(task)
-        return await _step(self.actor.read.remote(line, seconds, files, made), seconds + self.grace)
+        parcel = sealed(Reading(task, seconds, made), files)
+        return await _step(self.actor.read.remote(parcel), seconds + self.grace)
 
     async def answer(self, reply: Reply, seconds: float) -> tuple[Report, Files]:
         """Answer a question; return the task's end, or its next question. Raises HandLost."""
@@ -75,9 +75,8 @@ class ActorHand:
         self.actor.stop.remote()
 
 
-async def _step(answer: Awaitable[tuple[bytes, Files]], seconds: float) -> tuple[Report, Files]:
-    line, files = await _within(answer, seconds)
-    return msgspec.json.decode(line, type=Report), files
+async def _step(answer: Awaitable[bytes], seconds: float) -> tuple[Report, Files]:
+    return opened(await _within(answer, seconds), Report)
 
 
 async def _within(answer: Awaitable[T], seconds: float) -> T:

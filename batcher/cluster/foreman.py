@@ -92,9 +92,11 @@ def _join(wanted: Wanted) -> Trouble | None:
 
 def _nobody_at(address: str) -> str:
     """Return why nobody answers at HOST:PORT, which Ray itself takes minutes to find out."""
+    if address in ("auto", "local"):
+        return ""
     match = re.fullmatch(r"\[?([\w.:-]+?)\]?:(\d{1,5})", address)
     if match is None:
-        return ""
+        return "it isn't a host and a port, as `ray start --head` prints them"
     try:
         socket.create_connection((match[1], int(match[2])), timeout=KNOCK).close()
     except (OSError, OverflowError) as error:

@@ -13,21 +13,19 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 import batcher
-from batcher.cluster.messages import Ready
-from batcher.cluster.parcels import Files, gathered, unpacked
+from batcher.cluster.messages import Reading, Ready
+from batcher.cluster.parcels import Files, gathered, opened, sealed, unpacked
 from batcher.reducto.api_types import ErrorName
-from batcher.service.tasks import Offer, Question, Reply, Report, Task
+from batcher.service.tasks import Offer, Question, Reply, Report
 from batcher.service.workers import Worker
 
-# A report and the files it speaks of. Bytes, so that only this module's code reads them.
-Step = tuple[bytes, Files]
 FOLDER: Final = "batcher-hand-"
 LOCK: Final = "in-use"
 
@@ -45,7 +43,7 @@ class Hand:
         self._shared = str(Path(mark).parent) if mark and Path(mark).is_file() else ""
         self._questions: asyncio.Queue[Report] = asyncio.Queue()
         self._replies: asyncio.Queue[Reply] = asyncio.Queue()
-        self._reading: asyncio.Task[Step] | None = None
+        self._reading: asyncio.Task[bytes] | None = None
         _sweep(Path(tempfile.gettempdir()))
         self._folder = Path(tempfile.mkdtemp(prefix=FOLDER))
         self._lock = _locked(self._folder)
@@ -69,19 +67,15 @@ class Hand:
         """Never return: whoever waits for this learns at once that the hand is lost."""
         await asyncio.Event().wait()
 
-    async def read(self, task: bytes, seconds: float, files: Files, made: str) -> Step:
-        """Begin a task, and return its end or its first question.
-
-        `made` is a folder for what it makes, where the foreman finds it; if empty, it is returned.
-        """
+    async def read(self, parcel: bytes) -> bytes:
+        """Begin a `Reading`, and return the parcel of its end or its first question."""
         self._questions = asyncio.Queue()  # an earlier task may have left some open
         self._replies = asyncio.Queue()
-        self._reading = asyncio.ensure_future(
-            self._read(msgspec.json.decode(task, type=Task), seconds, files, made)
-        )
+        reading, files = opened(parcel, Reading)
+        self._reading = asyncio.ensure_future(self._read(reading, files))
         return await self._next()
 
-    async def answer(self, reply: bytes) -> Step:
+    async def answer(self, reply: bytes) -> bytes:
         """Answer the question of the task in progress, and return its end or its next one."""
         self._replies.put_nowait(msgspec.json.decode(reply, type=Reply))
         return await self._next()
@@ -95,32 +89,37 @@ class Hand:
         await self._worker.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    async def _next(self) -> Step:
+    async def _next(self) -> bytes:
         assert self._reading is not None
         asked = asyncio.ensure_future(self._questions.get())
         await asyncio.wait({asked, self._reading}, return_when=asyncio.FIRST_COMPLETED)
         if asked.done():
-            return msgspec.json.encode(asked.result()), {}
+            return sealed(asked.result(), {})
         asked.cancel()
         return self._reading.result()
 
-    async def _read(self, task: Task, seconds: float, files: Files, made: str) -> Step:
+    async def _read(self, reading: Reading, files: Files) -> bytes:
+        made = reading.made
         try:
-            with _emptied(self._folder / "task") as folder:
+            with self._folder_for(reading, files) as folder:
                 place = Path(made or folder / "made")
-                here = unpacked(task, files, folder, shares=self._shared, made=place)
+                here = unpacked(reading.task, files, folder, shares=self._shared, made=place)
                 report = await self._worker.read(
                     msgspec.structs.replace(here, cores=self._cores),
-                    seconds=seconds,
+                    seconds=reading.seconds,
                     on_stage=lambda stage: None,
                     share=self._share,
                 )
-                returned = {} if made or report.name else gathered(here)
-                return msgspec.json.encode(report), returned
+                return sealed(report, {} if made or report.name else gathered(here))
         except OSError as error:
             message = f"The disk of a node refuses: {type(error).__name__}: {error.strerror}"
             refusal = Report(name=ErrorName.SERVICE_UNAVAILABLE, code=503, message=message)
-            return msgspec.json.encode(refusal), {}
+            return sealed(refusal, {})
+
+    def _folder_for(self, reading: Reading, files: Files) -> AbstractContextManager[Path]:
+        """Return what makes a folder for the task, unless all of its files lie elsewhere."""
+        folder = self._folder / "task"
+        return _emptied(folder) if files or not reading.made else nullcontext(folder)
 
     async def _ask(self, question: Question) -> Reply:
         return await self._asked(Report(question=question))

@@ -107,6 +107,17 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     trouble: Trouble | None = None
 
 
+class Reading(msgspec.Struct, frozen=True):
+    """To a hand: a task, with the `seconds` that it may take.
+
+    `made` is a folder that the foreman sees, for what the hand makes; if empty, that is returned.
+    """
+
+    task: Task
+    seconds: float
+    made: str = ""
+
+
 class Ready(msgspec.Struct, frozen=True):
     """What a hand says of itself before its first task.
 

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -19,7 +19,34 @@ from batcher.reducto.api_types import JobType
 from batcher.service.rendering import write_whole
 from batcher.service.tasks import Task, TaskInput
 
+T = TypeVar("T")
 Files = dict[str, bytes]
+
+
+class Parcel(msgspec.Struct, frozen=True):
+    """A message to or from a hand, as JSON, with the files that it speaks of.
+
+    It goes as one value of bytes, which Ray sends as they are: four values of other types made a
+    call a third dearer.
+    """
+
+    message: bytes
+    files: Files = {}
+
+
+PARCEL: Final = msgspec.msgpack.Decoder(Parcel)
+
+
+def sealed(message: object, files: Files) -> bytes:
+    """Return the parcel's bytes, for `opened`."""
+    return msgspec.msgpack.encode(Parcel(msgspec.json.encode(message), files))
+
+
+def opened(content: bytes, kind: type[T]) -> tuple[T, Files]:
+    """Return a parcel's message and files."""
+    parcel = PARCEL.decode(content)
+    return msgspec.json.decode(parcel.message, type=kind), parcel.files
+
 
 RESULT_FILE: Final = "result.json"
 ATTACHMENTS: Final = "attachments"

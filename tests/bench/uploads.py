@@ -12,8 +12,10 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "cluster")]
@@ -38,15 +40,35 @@ def main() -> None:
         nodes = ("127.0.0.2", "127.0.0.3")
         start_cluster(Path(root, "nodes"), os.getpid(), *nodes, apart=False)
         address = Path(root, "nodes").read_text().split()[0]
-        on = ("--on", "ray", "-S", f"cluster.address={address}", "-S", "cluster.hands=4")
-        for name, size in SIZES.items():
-            counts = (arguments.few * MORE[name], arguments.documents * MORE[name])
-            _compare(name, size, on, counts, arguments.rounds)
+        for cost in costs(
+            address, few=arguments.few, many=arguments.documents, rounds=arguments.rounds
+        ):
+            print(
+                f"{cost.name:6} alone {cost.alone:5.2f} ms, with hands {cost.handed:5.2f} ms of "
+                f"CPU a document: {cost.found}",
+                flush=True,
+            )
 
 
-def _compare(
+class Cost(NamedTuple):
+    """Milliseconds of processor time for a document, and the ratio as it was found."""
+
+    name: str
+    alone: float
+    handed: float
+    found: str
+
+
+def costs(address: str, *, few: int, many: int, rounds: int) -> Iterator[Cost]:
+    """Measure both sizes, with hands of the cluster at the address and without."""
+    on = ("--on", "ray", "-S", f"cluster.address={address}", "-S", "cluster.hands=4")
+    for name, size in SIZES.items():
+        yield _compared(name, size, on, (few * MORE[name], many * MORE[name]), rounds)
+
+
+def _compared(
     name: str, size: int, on: tuple[str, ...], counts: tuple[int, int], rounds: int
-) -> None:
+) -> Cost:
     few, many = counts
     alone: list[float] = []
     handed: list[float] = []
@@ -57,11 +79,9 @@ def _compare(
                 whole = run(batcher(*words), url, large).cpu
                 spent.append((whole - began) / (many - few) * 1e3)
     ratios = [b / a for a, b in zip(alone, handed, strict=True)]
-    print(
-        f"{name:6} alone {median(alone):5.2f} ms, with hands {median(handed):5.2f} ms of CPU a "
-        f"document: {median(ratios):.2f} ({', '.join(f'{ratio:.2f}' for ratio in ratios)})",
-        flush=True,
-    )
+    rounds_found = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+    found = f"{median(ratios):.2f} ({rounds_found})"
+    return Cost(name, median(alone), median(handed), found)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from desk import Desk
 from lending import PARSER
 
 from batcher.cluster.hand import Hand
-from batcher.cluster.parcels import RESULT
+from batcher.cluster.messages import Reading
+from batcher.cluster.parcels import RESULT, opened, sealed
 from batcher.service.tasks import Report
 
 
@@ -28,8 +29,8 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def read(hand: Hand, desk: Desk, text: str) -> Report:
     task = desk.task(text)
     content = {task.sources[0].path: text.encode()}
-    line, _ = await hand.read(msgspec.json.encode(task), 30.0, content, "")
-    return msgspec.json.decode(line, type=Report)
+    report, _ = opened(await hand.read(sealed(Reading(task, 30.0), content)), Report)
+    return report
 
 
 async def test_no_document_stays_on_a_node(node: Path, desk: Desk):
@@ -70,7 +71,7 @@ async def test_a_hand_keeps_the_cores_busy_that_it_takes(node: Path, desk: Desk)
     hand = Hand(PARSER, 2, "")
     task = desk.task("cores")
     content = {task.sources[0].path: b"cores"}
-    _, files = await hand.read(msgspec.json.encode(task), 30.0, content, "")
+    _, files = opened(await hand.read(sealed(Reading(task, 30.0), content)), Report)
     result = msgspec.json.decode(files[RESULT])["result"]
     assert result["chunks"][0]["content"] == "2"
     await hand.leave()

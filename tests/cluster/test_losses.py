@@ -178,6 +178,7 @@ async def test_a_cluster_that_is_gone_for_too_long_is_given_up(desk: Desk, clust
     "asked, words",
     [
         ({"address": "127.0.0.9:1"}, r"no Ray cluster answers at 127.0.0.9:1 .*cluster.address"),
+        ({"address": "ray://127.0.0.9:1"}, r"ray://127.0.0.9:1 \(it isn't a host and a port"),
         ({"cpus": 99}, "has room for a hand: each takes 99 CPU"),
         ({"hands": 1, "resources": {"CPU": 1.0}}, "foreman failed: .*'num_cpus'"),
         ({"hands": 1, "parser": "no_such"}, "process can't be started on a node .*same packages"),

@@ -225,6 +225,8 @@ class Crew:
             max_restarts=0,
             max_task_retries=0,
             scheduling_strategy="SPREAD",
+            # Ray would report each call to its GCS; `status` tells more, for less
+            enable_task_events=False,
         )
         if not wanted.parser:
             return placed.remote(msgspec.json.encode(wanted.landmarks), wanted.trust)

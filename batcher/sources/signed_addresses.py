@@ -67,8 +67,9 @@ def signed_for_azure(address: str) -> str:
         )
     parts = urlsplit(address)
     given = {name: values[0] for name, values in parse_qs(parts.query).items()}
-    # an emulator's addresses have the account in their path
-    path = unquote(parts.path).removeprefix(f"/{account}")
+    path = unquote(parts.path)
+    if not (parts.hostname or "").startswith(f"{account}."):  # an emulator has it in the path
+        path = path.removeprefix(f"/{account}")
     lines = [
         *(given.get(name, "") for name in _BEFORE),
         f"/blob/{account}{path}",

@@ -137,6 +137,9 @@ def check_words(checked: Checked) -> str:
         f"  fence      {_FENCE[checked.fence]}",
         f"  listing    {_LISTING[checked.listing]}",
     ]
+    told: list[str] = []
     if checked.cluster:
         lines += [f"  {line}" for line in cluster_lines(checked.cluster, under_way=True)]
-    return "\n".join(lines + [f"  warning    {warning}" for warning in checked.warnings])
+        told = checked.cluster["refused"]
+    warnings = [warning for warning in checked.warnings if warning not in told]
+    return "\n".join(lines + [f"  warning    {warning}" for warning in warnings])

@@ -3,6 +3,7 @@
 # Not for small files that the hosted service reads, nor for PDFs with text that one machine reads in a day: README.md.
 # reducto-batcher[ray] must be the same on every node. `output.ledger` must be on a disk of the first node, or on one that no
 # other job writes; submitted again, it resumes. Ray runs anyone's code who reaches it: only within a private network.
+# Passwords of documents reach the nodes that read them.
 #SBATCH --job-name=batcher
 #SBATCH --nodes=4
 #SBATCH --ntasks-per-node=1

@@ -39,11 +39,14 @@ def test_scripts_are_of_the_shell_s_grammar(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_each_says_when_not_to_and_what_runs_there(name: str) -> None:
-    """A pointer to the table, that versions are the same, and that Ray runs anyone's code."""
+    """A pointer to the table, that versions are the same, that Ray runs anyone's code, and where
+    passwords go.
+    """
     head = "\n".join(line for line in text(name).splitlines() if line.startswith("#"))
     assert "README.md" in head and ("Not for" in head or "never for" in head)
     assert re.search(r"same\s.*versions?|same on every|of one version", head)
     assert re.search(r"runs\s(# )?anyone's code", head)
+    assert "Passwords of documents reach the" in head
 
 
 @pytest.mark.parametrize("name", (*FILES, "README.md"))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from batcher.cluster.figures import values_of
 from batcher.cluster.messages import NodeFigures, Standing
+from batcher.runs.checks import Checked
 from batcher.views.cluster_lines import cluster_lines
+from batcher.views.plan_view import check_words
 
 
 def lines(standing: Standing) -> list[str]:
@@ -38,3 +40,11 @@ def test_what_an_earlier_version_put_on_record_is_read():
     values = values_of(Standing(1, [NodeFigures("b", 1)]))
     del values["for_files"]
     assert list(cluster_lines(values, under_way=True))[1] == "  b: 1 hand, is sent documents"
+
+
+def test_a_node_that_is_not_used_is_told_of_once_by_a_check():
+    """The run's warning says the same."""
+    why = "node 10.0.0.9 has batcher 0.0.9"
+    cluster = values_of(Standing(1, [NodeFigures("10.0.0.7", 1)], refused=[why]))
+    said = check_words(Checked("s", True, True, True, (why, "another"), cluster))
+    assert said.count(why) == 1 and "warning    another" in said

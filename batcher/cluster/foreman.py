@@ -15,6 +15,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any, BinaryIO, Final
 
 import msgspec
@@ -109,6 +110,12 @@ def _why_not(address: str, said: str) -> Trouble:
         return Trouble(
             f"the Ray cluster at {address} has other versions than this machine: {said[:400]}; "
             "install the same Python and Ray on every node"
+        )
+    if "Failed to connect to Ray cluster" in said:  # as from 2.60 to a head of 2.59
+        return Trouble(
+            f"somebody answers at {address}, and not as a cluster of Ray {version('ray')} does: it "
+            "is one of another version, or none; see `ray --version` there, and install the same "
+            "Python and Ray on every node"
         )
     return Trouble(
         f"no Ray cluster answers at {address} ({said[:200]}); start one with `ray start --head`, "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from desk import LONG, Desk, one_of
 from lending import PARSER, end_all, process_at, start_cluster
 from places import place
 
+from batcher.cluster import foreman
 from batcher.cluster.crew import Crew
 from batcher.cluster.file_tasks import Failure, Hashing, Putting, StoredFile
 from batcher.cluster.messages import Wanted
@@ -190,6 +192,23 @@ async def test_what_can_t_be_borrowed_is_told_at_once(cluster, asked, words):
     with pytest.raises(ClusterUnusable, match=words):
         async with RayHands(Wanted(**given)):
             pass
+
+
+@pytest.mark.parametrize(
+    "said, words",
+    [
+        (
+            "Version mismatch: Ray 2.59.0, Python 3.11",
+            "has other versions .*the same Python and Ray",
+        ),
+        ("Failed to connect to Ray cluster at h:1", "not as a cluster of Ray 2.* `ray --version`"),
+        ("Invalid address", "no Ray cluster answers .*cluster.address"),
+    ],
+)
+def test_what_ray_says_of_a_cluster_is_told_with_what_to_do(said, words, monkeypatch):
+    """A head of another version may only be heard not to answer: 2.59 says nothing to 2.60."""
+    monkeypatch.setattr("batcher.cluster.foreman.version", lambda name: "2.60.0")
+    assert re.search(words, foreman._why_not("h:1", said).message)
 
 
 async def test_a_node_without_batcher_is_told_of():

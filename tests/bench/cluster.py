@@ -172,7 +172,7 @@ async def waiting(address: str, folder: Path, number: int, rounds: int) -> Async
 async def runs(address: str, folder: Path, number: int, rounds: int) -> AsyncIterator[Row]:
     """What a document costs the run and its service beside reading, start-up left out."""
     spent: dict[str, list[float]] = {"here": [], "two": []}
-    few, many = number, 6 * number
+    few, many = 2 * number, 20 * number
     letters = {count: _letters(folder / f"{count} letters", count) for count in (few, many)}
     for turn in range(rounds):
         for name, at in (("here", None), ("two", address)):

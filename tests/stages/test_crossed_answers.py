@@ -314,10 +314,10 @@ def test_the_run_knows_whether_some_result_did_not_say_whose_it_is(
     """Then it ends with a look at the job list, which says so."""
 
     async def work(bench: Bench) -> None:
-        assert not bench.fetcher.met_silence
+        assert not bench.fetcher.met_doubt
         await bench.out(1)
         await bench.ask(1, answer)
-        assert bench.fetcher.met_silence == is_met
+        assert bench.fetcher.met_doubt == is_met
 
     at_work(work, tmp_path)
 
@@ -329,6 +329,6 @@ def test_what_once_did_not_say_whose_it_is_is_remembered(tmp_path: Path) -> None
             await bench.ask(document, answer)
         await bench.out(3)
         await bench.ask(3, JobAnswer(JobStatus.IN_PROGRESS))
-        assert bench.fetcher.met_silence
+        assert bench.fetcher.met_doubt
 
     at_work(work, tmp_path)

@@ -135,6 +135,7 @@ async def _serve(wanted: Wanted, say: Say) -> None:
     await asyncio.wait({keeping, obeying}, return_when=asyncio.FIRST_COMPLETED)
     if keeping.done():
         say(Answer(trouble=_trouble_of(keeping)))
+    _end_soon()
     await crew.leave()
 
 
@@ -156,13 +157,17 @@ def _trouble_of(keeping: asyncio.Task[Trouble]) -> Trouble:
     return keeping.result()
 
 
-def _leave() -> None:
-    """Leave the cluster, and end the process, whatever Ray does."""
-    import ray
-
+def _end_soon() -> None:
+    """End the process in a moment: Ray asks a cluster that is gone for minutes."""
     late = threading.Timer(LAST_WORD, os._exit, [0])
     late.daemon = True
     late.start()
+
+
+def _leave() -> None:
+    """Leave the cluster."""
+    import ray
+
     ray.shutdown()
 
 

@@ -9,14 +9,18 @@ import asyncio
 import hashlib
 import os
 import re
+import select
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiohttp import web
 from desk import LONG, Desk, one_of
-from lending import PARSER, end_all, process_at, start_cluster
+from lending import PARSER, descendants, end_all, process_at, start_cluster
 from places import place
 
 from batcher.cluster import foreman
@@ -174,6 +178,30 @@ async def test_a_cluster_that_is_gone_for_too_long_is_given_up(desk: Desk, clust
             assert (await reading).name
     finally:
         end_all(nodes)
+
+
+def test_a_foreman_ends_with_its_service_though_its_cluster_is_silent(cluster, tmp_path: Path):
+    """It would wait for an answer of Ray's, which comes to nothing after minutes."""
+    file = tmp_path / "alone"
+    nodes = start_cluster(file, os.getpid(), f"127.0.{1 + os.getpid() % 250}.9")
+    command = [sys.executable, "-m", "batcher.cluster.foreman"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdin is not None and process.stdout is not None
+            asked = wanted(file.read_text().split()[0], hands=1)
+            process.stdin.write(msgspec.json.encode(asked) + b"\n")
+            process.stdin.flush()
+            while b'"hands":1' not in process.stdout.readline():
+                pass
+            for pid in (nodes.pid, *descendants(nodes.pid)):
+                os.kill(pid, signal.SIGSTOP)
+            while select.select([process.stdout], [], [], 3)[0]:  # it tells how it is each second
+                assert process.stdout.readline()
+            process.stdin.close()
+            assert process.wait(30) == 0
+        finally:
+            end_all(nodes)
+            process.kill()
 
 
 @pytest.mark.parametrize(

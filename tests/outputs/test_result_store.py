@@ -201,12 +201,13 @@ def test_few_open_files_are_enough_for_a_large_group(spare: int, store: Store, r
     store.make_root()
     items = [Item(f"{n}.json", f"result {n}".encode()) for n in range(60)]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    free = os.dup(0)  # the lowest number that is
-    os.close(free)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free + spare, hard))
+    free = [os.dup(0) for _ in range(spare)]  # the lowest numbers that are
+    for number in free:
+        os.close(number)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(free) + 1, hard))
     try:
         written = store.write_group(items)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(free), hard))
         (refused,) = store.write_group([Item("one more.json", b"x")])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from batcher.core.duplicate_jobs import AttemptRef
+
+
+# Outcomes of attempts whose job brings their document's result; of any other, another job does.
+HOLDING: Final = ("accepted", "saved")
 
 
 class Crossed(NamedTuple):
@@ -18,6 +22,11 @@ class Crossed(NamedTuple):
 
     holder: AttemptRef
     named: AttemptRef
+
+    @property
+    def matters(self) -> bool:
+        """Whether the holder's document has its result from the job, or is to have it."""
+        return self.holder.outcome in HOLDING
 
 
 class OwnJob(NamedTuple):
@@ -48,9 +57,10 @@ def exchanges(crossed: Mapping[str, Crossed], unclaimed: Mapping[str, str]) -> l
 
     `crossed` is by job id. `unclaimed` are jobs that no attempt holds, by the nonce of the attempt
     that they were submitted for. A job whose attempt holds none is only let go of. Attempts that
-    hold another's job although their own isn't known stay as they are.
+    hold another's job although their own isn't known stay as they are, and so do those that ended
+    without a result: their documents may have others.
     """
-    held = {one.holder.nonce: job_id for job_id, one in crossed.items()}
+    held = {one.holder.nonce: job_id for job_id, one in crossed.items() if one.matters}
     found: list[Exchange] = []
     taken: set[str] = set()
     for nonce in sorted(held.keys() & unclaimed.keys()):

@@ -194,10 +194,11 @@ class Auditor:
         """Give each its own job, and return the attempts of later steps that read the wrong one.
 
         Those come to a verdict, for only a person pays again. Copies wait for the right results.
-        Returns None, and changes nothing, if one of the documents is neither saved nor stuck or was
-        replaced by a newer version, or if a later step of theirs is at the service.
+        Returns None, and changes nothing, if one of the documents is neither saved nor stuck, was
+        replaced by a newer version or has a later attempt, or if a later step of theirs is at the
+        service.
         """
-        if self._is_undecided(exchange):
+        if self._is_undecided(exchange) or not all(map(self._is_latest, exchange.attempts)):
             return None
         later = self._made_from(exchange)
         made = [attempt for attempt in later if attempt.outcome == "saved"]
@@ -244,6 +245,9 @@ class Auditor:
         attempts = [attempt for attempt in exchange.attempts if not self._is_stuck(attempt)]
         attempts += self._made_from(exchange)
         return any(attempt.outcome in ("open", "accepted") for attempt in attempts)
+
+    def _is_latest(self, attempt: AttemptRef) -> bool:
+        return self._ledger.audit.holding(attempt.document) == attempt.nonce
 
     def _is_stuck(self, attempt: AttemptRef) -> bool:
         return self._ledger.tracking.state_of(attempt.document) is State.STUCK

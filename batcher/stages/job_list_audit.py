@@ -205,8 +205,8 @@ def _set_apart_unclaimed(looking: Pass) -> None:
 
     Where another attempt holds one of theirs, that is the one they get back.
     """
-    misled = {one.holder.nonce for one in looking.crossed.values()}
-    misled -= {one.named.nonce for one in looking.crossed.values()}
+    crossed = [one for one in looking.crossed.values() if one.matters]
+    misled = {one.holder.nonce for one in crossed} - {one.named.nonce for one in crossed}
     by_use = sorted(looking.twins, key=lambda twin: twin.has_failed)
     for twin in by_use:
         nonce = twin.attempt.nonce

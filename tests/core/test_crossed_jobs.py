@@ -71,3 +71,11 @@ def test_two_that_hold_each_other_s_are_a_ring() -> None:
 def test_a_job_whose_own_attempt_holds_none_is_let_go_of() -> None:
     (only,) = exchanges(told({1: None, 2: "1"}), {"nonce-2": "2"})
     assert only.own_jobs == (OwnJob(attempt(2, "1"), "2"),) and not only.is_ring
+
+
+def test_an_attempt_that_ended_without_a_result_is_in_no_exchange() -> None:
+    """Its document may have its own result by a later one."""
+    ended = attempt(2, "1")._replace(outcome="void")
+    crossed = {"1": Crossed(ended, attempt(1, None)), "2": Crossed(attempt(3, "2"), ended)}
+    (only,) = exchanges(crossed, {"nonce-2": "2b", "nonce-3": "3"})
+    assert only.own_jobs == (OwnJob(attempt(3, "2"), "3"),)

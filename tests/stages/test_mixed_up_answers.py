@@ -14,6 +14,7 @@ from virtual import run_virtually
 
 from batcher.errors import ReplyLostError
 from batcher.ledger.ledger import healthy
+from batcher.reducto.api_types import ErrorName
 from batcher.reducto.fake_client import FakeClient
 from batcher.reducto.job import Job
 
@@ -125,6 +126,36 @@ def test_all_after_a_lost_answer_get_their_own_results(
         assert all(has_own_result(house, name) for name in TEXTS)
         assert house.audit.agrees and house.paid() == 4
         assert not any(job.cancelled for job in house.service.jobs.values())
+
+    run_virtually(work())
+
+
+def test_a_document_that_was_sent_again_after_another_s_job_failed_keeps_its_result(
+    house: House,
+) -> None:
+    """Its first job turns up as a second one, and nothing is deleted or exchanged for it."""
+
+    async def work() -> None:
+        house.service.echoes = False
+        house.service.work = lambda job: (
+            0.0,
+            ErrorName.TIMEOUT if not house.service.jobs else None,
+        )
+        house.clean = "saved"
+        house.client = Behind(house.service)
+        for _ in range(3):
+            assert await house.run() == {"saved": 3, "held": 1}
+            await asyncio.sleep(60.0)
+        there = [name for name in TEXTS if (house.out / f"{name}.txt.json").exists()]
+        assert len(there) == 3 and all(has_own_result(house, name) for name in there)
+        with closing(sqlite3.connect(house.out / ".batcher" / "ledger.db")) as ledger:
+            held = ledger.execute(
+                "SELECT d.output, a.job_id FROM documents d JOIN attempts a"
+                " ON a.document = d.id AND a.outcome = 'saved'"
+            ).fetchall()
+        assert len(held) == 3
+        for output, job_id in held:
+            assert job_id in (house.out / output).read_text(), output
 
     run_virtually(work())
 

@@ -155,6 +155,15 @@ class AuditQueries:
         )
         return list(self._connection.execute(sql, (json.dumps(documents),)))
 
+    def holding(self, document: int) -> str | None:
+        """Return the nonce of the attempt whose job brings the document's result, or brought it."""
+        row = self._connection.execute(
+            "SELECT nonce FROM attempts WHERE document = ? AND outcome IN ('accepted', 'saved')"
+            " ORDER BY number DESC LIMIT 1",
+            (document,),
+        ).fetchone()
+        return row and str(row[0])
+
     def named_instead(self, document: int, nonces: Sequence[str]) -> AttemptRef | None:
         """Return the attempt of another document that `nonces` belong to, or None.
 

@@ -131,7 +131,7 @@ _FORMS: Final[tuple[Callable[[str], str], ...]] = (
 
 class Crossroads:
     """In some lives two answers that are on their way at the same time change places: each reaches
-    who asked the other.
+    who asked the other. In some of these, answers to submissions go round among more.
 
     One of a process: with it goes who waits there.
     """
@@ -142,7 +142,12 @@ class Crossroads:
         self._world = world
         self._kind = kind
         self._rng = random.Random(f"crossed {kind} {world.seed} {world.run}")
+        # the answer that whoever comes next gets, and who gets theirs
         self._waiting: tuple[Any, asyncio.Future[Any]] | None = None
+        rings = random.Random(f"rings {kind} {world.seed}")
+        self._going_round = rings.choice((0.0, 0.5)) if kind == "submissions" else 0.0
+        self._rings = random.Random(f"rings {kind} {world.seed} {world.run}")
+        self._round: list[Any] = []  # the answers that have gone round so far
 
     async def passed(self, mine: T) -> T:
         """The answer that arrives where `mine` should: another's, if one comes the same way in
@@ -150,18 +155,25 @@ class Crossroads:
         """
         if self._waiting is not None:
             theirs, other = self._waiting
-            self._waiting = None
-            other.set_result(mine)
             self._world.faults[f"{self._kind} crossed"] += 1
-            self._world.crossed.append((theirs, mine))
+            self._world.crossed += [(one, mine) for one in self._round]
+            self._round.append(mine)
+            if self._rings.random() < self._going_round:
+                self._world.faults[f"{self._kind} in a ring"] += 1
+                self._waiting = (mine, other)
+            else:
+                self._waiting = None
+                other.set_result(mine)
             return theirs  # type: ignore[no-any-return]
         if self._world.calm or self._rng.random() >= self._share:
             return mine
         other = asyncio.get_running_loop().create_future()
         self._waiting = (mine, other)
+        self._round = [mine]
         await asyncio.wait({other}, timeout=self._rng.uniform(0.0, COMPANY))
         self._world.step()
         if other.done():
             return other.result()  # type: ignore[no-any-return]
+        last, _ = self._waiting
         self._waiting = None
-        return mine
+        return last  # type: ignore[no-any-return]

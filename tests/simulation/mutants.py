@@ -18,6 +18,7 @@ from world import SimTwin, SimWriter
 
 from batcher.cluster.file_tasks import Putting
 from batcher.core import absence, events, inflight, reservations
+from batcher.core.crossed_jobs import Crossed
 from batcher.core.lifecycle import State
 from batcher.core.summary import Audit
 from batcher.errors import ServiceError
@@ -288,6 +289,13 @@ def _counts_what_nobody_read_as_empty() -> list[Patch]:
     return [(_Silence, "note", all_of_it), (Recovery, "_has_settled", lambda *_: True)]
 
 
+def _exchanges_what_an_ended_attempt_holds() -> list[Patch]:
+    return [
+        (Crossed, "matters", property(lambda _: True)),
+        (Auditor, "_is_latest", lambda *_: True),
+    ]
+
+
 def _ignores_the_budget() -> list[Patch]:
     async def generous(self: Ledger, budget: Any) -> None:
         pass
@@ -493,6 +501,7 @@ MUTANTS: Final[dict[str, Callable[[], list[Patch]]]] = {
     "believes any listing": _believes_any_listing,
     "takes any one job for proof of the listing": _takes_any_one_job_for_proof,
     "counts what nobody read as an empty listing": _counts_what_nobody_read_as_empty,
+    "exchanges what an ended attempt holds": _exchanges_what_an_ended_attempt_holds,
     "ignores the budget": _ignores_the_budget,
     "reserves a page for everything": _reserves_a_page_for_everything,
     "waits for no bill": _waits_for_no_bill,

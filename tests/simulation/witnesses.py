@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from hashlib import sha256
+from typing import Any
 
 from inbox import Inbox
 from world import HOUR, LATE, START, SimService, World
@@ -291,17 +292,20 @@ def _is_told_or_unseen(world: World, data: bytes) -> bool:
         job_id = json.loads(data)["job_id"]
     except ValueError:  # torn: it is nobody's result
         return False
-    pair = next((pair for pair in world.crossed if job_id in pair), None)
-    if pair is None:
-        return False
-    sql = "SELECT source FROM documents JOIN attempts ON document = id WHERE nonce IN (?, ?)"
-    names = {row[0] for row in world.database.execute(sql, [_nonce(world, one) for one in pair])}
-    if any(all(name in words for name in names) for words in world.mixed_up):
+    pairs = [pair for pair in world.crossed if job_id in pair]
+    if any(_was_told(world, pair) for pair in pairs):
         return True
-    if _are_kept(world, *pair) and _could_be_seen(world, *pair):
+    if all(_are_kept(world, *pair) and _could_be_seen(world, *pair) for pair in pairs):
         return False
     world.faults["answers that were crossed, and nobody could see it"] += 1
     return True
+
+
+def _was_told(world: World, pair: Sequence[Any]) -> bool:
+    """Whether a message names the documents whose jobs these are."""
+    sql = "SELECT source FROM documents JOIN attempts ON document = id WHERE nonce IN (?, ?)"
+    names = {row[0] for row in world.database.execute(sql, [_nonce(world, one) for one in pair])}
+    return any(all(name in words for name in names) for words in world.mixed_up)
 
 
 def _expired_without_reason(world: World) -> Iterator[str]:

@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 
 from batcher.core.duplicate_jobs import AttemptRef
 
-
 # Outcomes of attempts whose job brings their document's result; of any other, another job does.
 HOLDING: Final = ("accepted", "saved")
 

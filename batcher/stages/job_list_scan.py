@@ -49,6 +49,8 @@ class JobListScan:
     parts: dict[int, str] = field(default_factory=dict)
     # jobs of ours not shown so far, and when each was accepted
     unshown: dict[str, float] = field(default_factory=dict)
+    # since when a pass of this run has known those that seem to be new, in the event loop's time
+    known_since: Mapping[str, float] = field(default_factory=dict)
     shown_to: float | None = None  # when the latest of our jobs that it shows was accepted
     # by type: the latest job that could be anybody's, with the time when it was made
     mute: dict[str, tuple[float, str]] = field(default_factory=dict)
@@ -69,13 +71,14 @@ class JobListScan:
     def lacking(self, settle: float) -> str | None:
         """Return the earliest accepted of our jobs that the list must show by now and doesn't.
 
-        A job accepted in the future was accepted before the machine's clock was set back, so it
-        counts.
+        If the machine's clock was set back, a job seems to be newer than it is, or from the future:
+        so a job counts, too, that an earlier pass knew `settle` seconds ago.
         """
         late = [
             (accepted_at, job_id)
             for job_id, accepted_at in self.unshown.items()
-            if accepted_at <= self.seen_at - settle or accepted_at > self.seen_at
+            if not self.seen_at - settle < accepted_at <= self.seen_at
+            or self.known_since.get(job_id, self.begun_at) <= self.begun_at - settle
         ]
         return min(late)[1] if late else None
 
@@ -94,14 +97,22 @@ class JobListScan:
 class JobListReader:
     """Reads the job list; `endpoints` are by job name.
 
-    A row of another type than its job's endpoint is a part of a job, not the job itself.
+    A job of ours is new for `settle` seconds, in which the list needn't show it. A row of another
+    type than its job's endpoint is a part of a job, not the job itself.
     """
 
     def __init__(
-        self, context: StageContext, *, account: Account, endpoints: Mapping[str, str]
+        self,
+        context: StageContext,
+        *,
+        account: Account,
+        settle: float,
+        endpoints: Mapping[str, str],
     ) -> None:
         self._ledger = context.ledger
         self._client = context.client
+        self._settle = settle
+        self._known_since: dict[str, float] = {}
         self._lane = context.rate_limits.list
         self._account = account
         self._endpoints = endpoints
@@ -114,6 +125,11 @@ class JobListReader:
         scan.unshown = self._ledger.audit.accepted_jobs(
             self._account.service, self._account.key_fingerprint, alive_at=now + RETENTION_MARGIN
         )
+        scan.known_since = self._known_since = {
+            job_id: self._known_since.get(job_id, scan.begun_at)
+            for job_id, accepted_at in scan.unshown.items()
+            if accepted_at > now - self._settle
+        }
         ranks: dict[int, Rank] = {}
         try:
             await self._read(unknown, scan, ranks)

@@ -64,7 +64,9 @@ class Recovery:
         self._submits = submits
         self._endpoints = endpoints or {}
         self._boundary = Boundary(context.control, "looking for lost submissions")
-        self._look = JobListReader(context, account=account, endpoints=self._endpoints)
+        self._look = JobListReader(
+            context, account=account, settle=settle, endpoints=self._endpoints
+        )
         self._has_looked_for_held = asyncio.Event()
         # By nonce, in the event loop's time.
         self._looked_since: dict[str, float] = {}

@@ -182,6 +182,7 @@ def look(
     looking = JobListReader(
         context_of(ledger, client, rate_limits=limits),
         account=Account("twin", "none", 43_200.0),
+        settle=60.0,
         endpoints=told,
     )
     return looking.through(ledger.audit.unknown())

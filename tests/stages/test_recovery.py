@@ -400,6 +400,35 @@ def test_a_job_that_is_never_shown_holds_what_can_not_be_proven_and_is_named() -
     _with_ledger(work)
 
 
+class Holey(FakeClient):
+    """Its listing shows only the second job for `blind` seconds."""
+
+    blind = 5 * SETTLE
+
+    def __init__(self, service: FakeService) -> None:
+        super().__init__(service)
+        self.shown, self.until = list(service.jobs.values())[1:2], service.clock() + self.blind
+
+    def listed(self) -> list[FakeJob]:
+        return self.shown if self.service.clock() < self.until else super().listed()
+
+
+@pytest.mark.parametrize("back", [0.0, 45.0, 90.0, 3600.0])
+def test_a_clock_that_is_set_back_makes_no_job_too_new_to_be_missed(back: float) -> None:
+    """Of two jobs that were accepted before one, the listing doesn't show the first: it must."""
+
+    async def work(ledger: Ledger, service: FakeService) -> None:
+        await _saved_another(ledger, service)
+        await _saved_another(ledger, service)
+        await _lost(ledger, service)
+        clock = ledger.clock
+        ledger.clock = lambda: clock() - back
+        await _decided(ledger, Holey(service))
+        assert +ledger.tally == {State.WAITING: 1, State.SAVED: 2}
+
+    _with_ledger(work)
+
+
 @pytest.mark.parametrize("excuse", ["cleaned", "gone", "expired", "of another"])
 def test_what_is_known_to_be_gone_needs_not_be_shown(excuse: str) -> None:
     """Deleted by us, missed by the service itself, past its time, or answered to the wrong

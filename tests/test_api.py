@@ -313,9 +313,10 @@ def test_a_local_reducto_answers_with_its_key_alone(local_reducto: LocalReducto)
 
 def example(name: str, *words: object, cwd: Path) -> str:
     """What it prints."""
+    is_test = name.startswith("test_")
     run = [
         sys.executable,
-        *(["-m", "pytest", "-q", "-p", "no:cacheprovider"] if name.startswith("test_") else []),
+        *(["-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider"] if is_test else []),
     ]
     said = subprocess.run(
         [*run, str(EXAMPLES / name), *map(str, words)],

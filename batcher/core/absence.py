@@ -71,6 +71,10 @@ class FenceFacts:
         """Whether no submission that reads the upload can arrive any more."""
         return self.settled_for is not None and not self.is_refused
 
+    def has_settled(self, span: float) -> bool:
+        """Whether the pass began `span` seconds after the deletion, or later."""
+        return self.settled_for is not None and self.settled_for >= span
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFacts:
@@ -179,8 +183,7 @@ def has_settled(attempt: AttemptFacts, run: RunFacts) -> bool:
 
     Only this run's time counts: the machine's clock may have been set since an earlier run.
     """
-    settled_for = attempt.fence.settled_for
-    return settled_for is not None and settled_for >= run.span
+    return attempt.fence.has_settled(run.span)
 
 
 def doubt(attempt: AttemptFacts, scan: ScanFacts, run: RunFacts) -> str:

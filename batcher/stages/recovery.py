@@ -300,8 +300,7 @@ class Recovery:
         return scan.begun_at - self._looked_since.setdefault(attempt.nonce, scan.begun_at)
 
     def _has_settled(self, attempt: Unknown, scan: JobListScan) -> bool:
-        fenced = self._fence_seen.get(attempt.nonce)
-        return fenced is not None and scan.begun_at - fenced >= self._span
+        return self._fence_facts(attempt, scan).has_settled(self._span)
 
     def _witness_age(self, attempt: Unknown) -> float | None:
         """Return the seconds since the latest acceptance if it followed the upload's deletion."""

@@ -327,6 +327,14 @@ class LosesOneUnread(LosesOne):
         return await super().jobs(**more)
 
 
+async def _two_saved_and_deleted(house: House) -> None:
+    """The listing has shown a job of ours, and none is left that it would have to show."""
+    house.clean = "saved"
+    house.client = LosesOne(house.service)
+    house.put(a="lost", b="another")
+    assert await house.run() == {"saved": 2}
+
+
 @pytest.mark.parametrize("readable_for", [0.0, 30.0, 90.0])
 def test_a_listing_that_could_not_be_read_has_not_been_empty_meanwhile(
     readable_for: float, house: House
@@ -336,10 +344,7 @@ def test_a_listing_that_could_not_be_read_has_not_been_empty_meanwhile(
     """
 
     async def work() -> None:
-        house.clean = "saved"
-        house.client = LosesOne(house.service)
-        house.put(a="lost", b="another")
-        assert await house.run() == {"saved": 2}
+        await _two_saved_and_deleted(house)
         house.client = client = LosesOneUnread(house.service)
         client.lost, client.readable_for = "lost, too", readable_for
         house.put(z="lost, too")
@@ -365,10 +370,7 @@ def test_a_listing_that_was_empty_before_an_attempt_says_nothing_about_it(house:
     """How long it has been empty counts for each attempt from when that was looked for."""
 
     async def work() -> None:
-        house.clean = "saved"
-        house.client = LosesOne(house.service)
-        house.put(a="lost", b="another")
-        assert await house.run() == {"saved": 2}
+        await _two_saved_and_deleted(house)
         house.client = client = LosesTwoUnread(house.service)
         client.lost = "lost, too"
         house.put(z="lost, too")

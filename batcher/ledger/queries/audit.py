@@ -9,6 +9,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
+from batcher.core.crossed_jobs import HOLDING
 from batcher.core.duplicate_jobs import AttemptRef
 from batcher.core.lifecycle import State
 from batcher.core.void_cause import VoidCause
@@ -157,11 +158,11 @@ class AuditQueries:
 
     def holding(self, document: int) -> str | None:
         """Return the nonce of the attempt whose job brings the document's result, or brought it."""
-        row = self._connection.execute(
-            "SELECT nonce FROM attempts WHERE document = ? AND outcome IN ('accepted', 'saved')"
-            " ORDER BY number DESC LIMIT 1",
-            (document,),
-        ).fetchone()
+        sql = (
+            f"SELECT nonce FROM attempts WHERE document = ? AND outcome IN ({EACH})"
+            " ORDER BY number DESC LIMIT 1"
+        )
+        row = self._connection.execute(sql, (document, json.dumps(HOLDING))).fetchone()
         return row and str(row[0])
 
     def named_instead(self, document: int, nonces: Sequence[str]) -> AttemptRef | None:

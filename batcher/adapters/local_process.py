@@ -19,8 +19,7 @@ from typing import Final
 
 import msgspec
 
-from batcher.cluster.messages import Standing
-from batcher.cluster.on_ray import SILENCE
+from batcher.cluster.messages import SILENCE, Standing
 from batcher.common.formatting import format_duration
 from batcher.errors import ClusterUnusable, ServiceUnusable
 from batcher.exit_codes import ExitCode

@@ -5,6 +5,8 @@ Both sides import this module, so it knows neither processes nor Ray.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from batcher.cluster.file_tasks import FileReport, FileTask, StoredFile
@@ -12,6 +14,9 @@ from batcher.service.tasks import Reply, Report, Task
 
 # Bytes of a message; a question for a model holds the document's text.
 LONGEST_LINE = 64 << 20
+
+# Seconds without a word after which a foreman is taken for stuck. Ray itself ends it after 60.
+SILENCE: Final = 90.0
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):

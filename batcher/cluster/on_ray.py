@@ -24,6 +24,7 @@ from batcher.cluster.figures import Sum
 from batcher.cluster.file_tasks import WORTH_HANDING_OVER, Failure, FileReport, FileTask
 from batcher.cluster.messages import (
     LONGEST_LINE,
+    SILENCE,
     Answer,
     Order,
     Standing,
@@ -39,8 +40,6 @@ from batcher.service.shared_pages import alone
 from batcher.service.tasks import Ask, Reply, Report, Share, Task
 
 PATIENCE: Final = 120.0  # seconds that the cluster may be gone
-# Seconds without a word after which a foreman is taken for stuck. Ray itself ends it after 60.
-SILENCE: Final = 90.0
 FIRST_PAUSE: Final = 0.2  # seconds before a foreman is started again, doubled each time
 LONGEST_PAUSE: Final = 10.0
 # Foremen that may end while they have a task, before the task is taken for the cause.

@@ -36,8 +36,8 @@ class InFlightJob(NamedTuple):
     `document` is the document's number in the ledger, and `size` the size of its source in bytes.
     `fenced`: its upload was deleted meanwhile, or may have been gone when the job was created.
     `reads_job`: its input is an earlier job, which may have expired meanwhile. `recalled`: a person
-    wants it cancelled, and the service was asked to at `recalled_at`. `was_saved`: its result was
-    on disk before, and is being fetched again.
+    wants it cancelled, and the service was asked to at `recalled_at`. `deletion_began`: its result
+    was on disk before, and batcher asked the service to delete the job, or was about to.
     """
 
     document: int
@@ -51,7 +51,7 @@ class InFlightJob(NamedTuple):
     reads_job: bool = False
     recalled: bool = False
     recalled_at: float | None = None
-    was_saved: bool = False
+    deletion_began: bool = False
 
 
 def outcome_event(

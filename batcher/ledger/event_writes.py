@@ -124,6 +124,8 @@ def _closed(kind: type[e.Event], outcome: str, where: str, *columns: str) -> str
 
 _PAID_AGAIN: Final = "why = 'a person decided to pay again'"
 _SUPERSEDED: Final = "why = 'superseded'"
+# a deletion that began is that of the other job
+_EXCHANGED: Final = "UPDATE attempts SET job_id = nullif(:job_id, ''), deletion_started_at = NULL"
 _MISSED: Final = f"UPDATE attempts SET outcome = 'accepted' {_DONE} AND cleaned_at IS NULL"
 
 ATTEMPT: Final[dict[type[e.Event], str]] = {
@@ -155,7 +157,7 @@ ATTEMPT: Final[dict[type[e.Event], str]] = {
     e.Cancelled: _closed(e.Cancelled, "void", _OUT, _WHY, _ENDED),
     e.Expired: _closed(e.Expired, "lost", _OUT, _WHY, _ERROR_NAME, _ENDED),
     e.Lost: _closed(e.Lost, "lost", _OUT, _WHY, _ENDED),
-    e.JobExchanged: f"UPDATE attempts SET job_id = nullif(:job_id, '') {_DONE}",
+    e.JobExchanged: f"{_EXCHANGED} {_DONE}",
     e.WrongInput: _closed(e.WrongInput, "void", _DONE, _WHY),
     e.DeletionStarted: f"UPDATE attempts SET deletion_started_at = :at {_CLEANABLE}",
     e.Cleaned: f"UPDATE attempts SET cleaned_at = :at {_CLEANABLE}",
@@ -170,8 +172,8 @@ IN_STATE: Final[dict[tuple[State, type[e.Event]], str]] = {
     (State.HELD, e.Follows): _closed(e.Follows, "lost", _OPEN, _PAID_AGAIN),
     (State.SAVED, e.FileMissed): _MISSED,
     (State.SUPERSEDED, e.FileMissed): _MISSED,
-    (State.WAITING, e.JobExchanged): f"UPDATE attempts SET job_id = nullif(:job_id, '') {_OUT}",
-    (State.STUCK, e.JobExchanged): f"UPDATE attempts SET job_id = nullif(:job_id, '') {_OUT}",
+    (State.WAITING, e.JobExchanged): f"{_EXCHANGED} {_OUT}",
+    (State.STUCK, e.JobExchanged): f"{_EXCHANGED} {_OUT}",
     (State.READY, e.Saved): f"UPDATE attempts SET outcome = 'saved' {_OUT}",
     (State.WAITING, e.Superseded): _closed(e.Superseded, "lost", _OUT, _SUPERSEDED, _ENDED),
     (State.READY, e.Superseded): _closed(e.Superseded, "lost", _OUT, _SUPERSEDED),

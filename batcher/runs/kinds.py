@@ -135,7 +135,6 @@ class CollectRun:
             prices=manifest.prices,
             steps=manifest.jobs,
             policy=with_changes(manifest.retry),
-            deletes=manifest.output.clean == "saved",
         )
         self.fetcher = Fetcher(context, schedule, self.sink, self.concurrency, rules)
         self.deadline_monitor = DeadlineMonitor(

@@ -64,7 +64,6 @@ class Fetcher:
         self._room = sink.room
         self._drain = concurrency.drain
         self._back_off_first = rules.policy.backoff.first
-        self._deletes = rules.deletes
         self._outcomes = JobOutcomes(context, rules.policy.backoff)
         self._answers = JobAnswers(context, schedule, sink, concurrency, rules, self._outcomes)
         self._boundary = Boundary(context.control, "fetching", abort=True)
@@ -232,7 +231,7 @@ class Fetcher:
         others = self._answered_at > watched.missed_at
         if not others:
             others = await self._is_another_known(flight.job_id)
-        deleted = isinstance(error, Gone) or (flight.was_saved and self._deletes)
+        deleted = isinstance(error, Gone) or flight.deletion_began
         event = absence(
             flight,
             str(error),

@@ -42,14 +42,12 @@ class ResultRules:
     """What the manifest says about results.
 
     `prices` give their cost, `steps` the options of their jobs, and `policy` when a failed job is
-    tried again. `deletes` says whether the batch's jobs are deleted at the service once their
-    results are saved.
+    tried again.
     """
 
     prices: Prices
     steps: Sequence[Job]
     policy: Policy
-    deletes: bool
 
 
 class JobAnswers:

@@ -149,7 +149,7 @@ class JobTracker:
         watched = self._jobs.get(document)
         if watched is None:
             return
-        watched.flight = watched.flight._replace(job_id=job_id)
+        watched.flight = watched.flight._replace(job_id=job_id, deletion_began=False)
         self._by_job[job_id] = document
         self.look_in(document, 0.0)
 

@@ -415,6 +415,17 @@ def _detail(text: str | None) -> dict[str, Any]:
     return json.loads(text) if text else {}
 
 
+def test_the_deletion_of_a_job_isn_t_that_of_the_job_it_was_exchanged_for(
+    db: sqlite3.Connection,
+) -> None:
+    _documents(db, "saved")
+    event_writes.apply(db, e.DeletionStarted(1, "job-2"), AT)
+    before = _rows(db)
+    event_writes.apply(db, e.JobExchanged(1, "job-9"), AT)
+    changed = {"job_id": "job-9", "deletion_started_at": None}
+    assert _difference(before, _rows(db)) == {("attempt", 1, 2): changed}
+
+
 # --- submissions ----------------------------------------------------------------------------------
 
 SENDING: Final = e.Sending(1, "n-new", "svc", "print", 1.5)

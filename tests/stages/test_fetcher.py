@@ -109,9 +109,7 @@ class Scripted(FakeClient):
 class Bench:
     """A fetcher at work, with a real ledger, sink and store, and documents that are out."""
 
-    def __init__(
-        self, folder: Path, *, steps: tuple[Job, ...] = (Job(),), deletes: bool = False
-    ) -> None:
+    def __init__(self, folder: Path, *, steps: tuple[Job, ...] = (Job(),)) -> None:
         self.folder = folder
         self.ledger = memory_ledger(Path("absent.db"), batch="b", clock=now)
         self.client, self.rate_limits, self.control = Scripted(), unhurried(), RunControl()
@@ -127,7 +125,7 @@ class Bench:
         self.sink = Sink(context, Store(folder))
         self.client.room = self.sink.room
         policy = Policy(backoff=Backoff(first=1.0, most=300.0))
-        rules = ResultRules(prices=Prices(), steps=steps, policy=policy, deletes=deletes)
+        rules = ResultRules(prices=Prices(), steps=steps, policy=policy)
         self.fetcher = Fetcher(context, self.schedule, self.sink, self.concurrency, rules)
 
     async def out(
@@ -1113,18 +1111,17 @@ def test_another_job_of_ours_is_asked_for_where_nobody_else_was(
 
 
 @pytest.mark.parametrize(
-    ("error", "facts", "deletes", "state"),
+    ("error", "facts", "state"),
     [
-        (Gone("GET /job", "gone", status=410), {}, False, State.LOST),
-        (MISSING, {"was_saved": True}, True, State.LOST),
-        (MISSING, {"was_saved": True}, False, State.WAITING),
-        (MISSING, {}, True, State.WAITING),
-        (MISSING, {"deadline_at": NOW - 1.0}, False, State.EXPIRED),
-        (MISSING, {"was_saved": True, "recalled": True}, True, State.QUEUED),
+        (Gone("GET /job", "gone", status=410), {}, State.LOST),
+        (MISSING, {"deletion_began": True}, State.LOST),
+        (MISSING, {}, State.WAITING),
+        (MISSING, {"deadline_at": NOW - 1.0}, State.EXPIRED),
+        (MISSING, {"deletion_began": True, "recalled": True}, State.QUEUED),
     ],
 )
 def test_a_404_that_is_explained_is_a_verdict_at_once(
-    error: ServiceError, facts: dict[str, Any], deletes: bool, state: State, tmp_path: Path
+    error: ServiceError, facts: dict[str, Any], state: State, tmp_path: Path
 ) -> None:
     """Deleted on request, by ourselves perhaps, or past its time."""
 
@@ -1133,7 +1130,28 @@ def test_a_404_that_is_explained_is_a_verdict_at_once(
         await bench.ask(1, error)
         assert bench.ledger.tracking.state_of(1) == state
 
-    at_work(work, tmp_path, deletes=deletes)
+    at_work(work, tmp_path)
+
+
+@pytest.mark.parametrize("deletion_began", [True, False])
+def test_one_404_is_believed_of_a_saved_job_only_if_its_own_deletion_began(
+    deletion_began: bool, tmp_path: Path
+) -> None:
+    """Its file is away, and its job is asked for again."""
+
+    async def work(bench: Bench) -> None:
+        await accepted(bench.ledger, 1, saved=True)
+        if deletion_began:
+            await bench.ledger.record(events.DeletionStarted(1, "job-1"))
+        await bench.ledger.record(events.FileMissed(1, "away"))
+        await asyncio.sleep(100.0)
+        (flight,) = bench.ledger.tracking.in_flight()
+        bench.jobs.add(flight, look_in=FAR)
+        await bench.ask(1, MISSING)
+        state = State.LOST if deletion_began else State.READY
+        assert bench.ledger.tracking.state_of(1) == state
+
+    at_work(work, tmp_path)
 
 
 @pytest.mark.parametrize("answer", [MISSING, RUNNING])

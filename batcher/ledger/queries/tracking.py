@@ -162,8 +162,8 @@ _FLIGHT = (
     # byte of the POST and its end.
     f" coalesce(a.fenced_at, iif(a.accepted_at - d.uploaded_at > {LAPSES}, a.accepted_at, NULL)), "
     "d.output,"
-    # Between two runs only a saved document is ready: one whose file was missing.
-    f" a.input_kind IS '{InputKind.JOB}', a.cancel_requested, d.state = 'ready'"
+    f" a.input_kind IS '{InputKind.JOB}', a.cancel_requested,"
+    " a.deletion_started_at IS NOT NULL"
     " FROM documents d JOIN attempts a ON a.document = d.id AND a.outcome = 'accepted'"
 )
 
@@ -174,7 +174,12 @@ def _flight(
     fenced = row[6] is not None
     reads_job = bool(row[8])
     recalled = bool(row[9])
-    was_saved = bool(row[10])
+    deletion_began = bool(row[10])
     return InFlightJob(
-        *row[:6], fenced, row[7], reads_job=reads_job, recalled=recalled, was_saved=was_saved
+        *row[:6],
+        fenced,
+        row[7],
+        reads_job=reads_job,
+        recalled=recalled,
+        deletion_began=deletion_began,
     )

@@ -146,11 +146,12 @@ class Crew:
     async def _widen(self, slots: asyncio.TaskGroup) -> Trouble:
         """Add hands as the cluster grows; return why none can be used, if that is so at first."""
         number = 0
-        alive: set[str] = set()
+        alive: dict[str, Room] = {}
         while True:
             rooms = await asyncio.to_thread(_rooms)
-            self._lost["nodes"] += len(alive - set(rooms))
-            alive = set(rooms)
+            gone = [alive[node].address for node in alive.keys() - rooms.keys()]
+            self._lost["nodes"] += sum(address in self._counts for address in gone)
+            alive = rooms
             fit = sum(room_in(room, self.wanted) for room in rooms.values())
             most = self.wanted.hands or fit
             if not most and not number:

@@ -27,6 +27,9 @@ from batcher.stages.run_control import RunControl
 
 PATIENCE: Final = 5.0  # seconds: somebody waits for the answer; a run at night waits longer
 SETTLE: Final = 3.0  # seconds in which a cluster that starts hands has another one
+# seconds to wait for the next hand, as long as fewer are ready than the manifest wants
+NEXT_HAND: Final = 10.0
+LOOK: Final = 0.1  # seconds between two looks at how many there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +83,24 @@ async def check(manifest: Manifest, *, tell: Callable[[str], None]) -> Checked:
         except EndlessListing as error:
             control.warn(str(error))
             listing = False
-        cluster = await _settled(control) if manifest.cluster else {}
+        cluster = await _settled(control, manifest.cluster.hands) if manifest.cluster else {}
         warnings = tuple(control.warnings)
         return Checked(reached.identity, True, listing, fence, warnings, cluster)
 
 
-async def _settled(control: RunControl) -> dict[str, Any]:
-    """Return how the cluster is, once no more hands have come for a moment."""
+async def _settled(control: RunControl, wanted: int | None) -> dict[str, Any]:
+    """Return how the cluster is, once all `wanted` hands are ready or no more come.
+
+    With None wanted, there may be as many as the cluster has room for.
+    """
+    clock = asyncio.get_running_loop().time
     known: Standing | None = None
-    while control.cluster != known or known is None:
-        known = control.cluster
-        await asyncio.sleep(SETTLE)
+    since = clock()
+    while known is None or clock() < since + (SETTLE if wanted is None else NEXT_HAND):
+        if control.cluster != known:
+            known = control.cluster
+            since = clock()
+        if known is not None and wanted is not None and known.hands >= wanted:
+            break
+        await asyncio.sleep(LOOK)
     return values_of(known)

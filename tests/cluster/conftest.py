@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from desk import Desk
-from lending import PARSER, SERVICE_TESTS, WITHOUT_RAY, Lend, Node, started
+from lending import PARSER, SERVICE_TESTS, WITHOUT_RAY, Lend, Node, OwnCluster, started
 
 from batcher.cluster.local import LocalHands
 from batcher.cluster.messages import Wanted
@@ -31,12 +31,22 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def join(cluster: str) -> Iterator[Callable[[str], Node]]:
-    """What has another node join the cluster, with a resource of this name; all are ended after."""
+def alone(tmp_path: Path) -> Iterator[OwnCluster]:
+    """A cluster of one node that no other test uses, which is ended after."""
+    if find_spec("ray") is None:
+        pytest.skip(WITHOUT_RAY)
+    own = OwnCluster(tmp_path / "alone")
+    yield own
+    own.end()
+
+
+@pytest.fixture
+def join(alone: OwnCluster) -> Iterator[Callable[[str], Node]]:
+    """What has another node join it, with a resource of this name; all are ended after."""
     started: list[Node] = []
 
     def start(name: str) -> Node:
-        started.append(Node(cluster, name, len(started) + 2))
+        started.append(Node(alone.address, name, len(started) + 2))
         return started[-1]
 
     yield start

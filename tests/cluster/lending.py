@@ -68,6 +68,22 @@ def start_cluster(
     return process
 
 
+class OwnCluster:
+    """A cluster of one node; its address is written into `file`."""
+
+    def __init__(self, file: Path) -> None:
+        self._process = start_cluster(file, os.getpid(), f"127.0.{1 + os.getpid() % 250}.9")
+        self.address = file.read_text().split()[0]
+
+    @property
+    def pids(self) -> list[int]:
+        return [self._process.pid, *descendants(self._process.pid)]
+
+    def end(self) -> None:
+        """End all of its processes at once."""
+        end_all(self._process)
+
+
 def environment_of_nodes() -> dict[str, str]:
     """What nodes run in: this process's modules, and a secret that no document may see."""
     path = os.pathsep.join(filter(None, sys.path))

@@ -20,14 +20,16 @@ import msgspec
 import pytest
 from aiohttp import web
 from desk import LONG, Desk, one_of
-from lending import PARSER, descendants, end_all, process_at, start_cluster
+from lending import PARSER, process_at
 from places import place
 
 from batcher.cluster import foreman
 from batcher.cluster.crew import Crew
+from batcher.cluster.figures import NodeCount
 from batcher.cluster.file_tasks import Failure, Hashing, Putting, StoredFile
 from batcher.cluster.messages import Wanted
 from batcher.cluster.on_ray import RayHand, RayHands
+from batcher.cluster.room import Room
 from batcher.errors import ClusterLost, ClusterUnusable
 from batcher.service.shared_pages import SharedDocuments, SharedPages
 from batcher.service.tasks import Report, Task
@@ -137,10 +139,10 @@ async def test_a_document_that_ends_foremen_is_given_up(cluster, desk: Desk, mon
         assert report.name == "SUBPROCESS_CRASHED" and "the cluster ended" in report.message
 
 
-async def test_a_lost_node_s_documents_are_read_on_one_that_joins(cluster, desk: Desk, join):
+async def test_a_lost_node_s_documents_are_read_on_one_that_joins(alone, desk: Desk, join):
     """Its hands are counted as lost with it."""
     first = join("third")
-    asked = wanted(cluster, hands=2, resources={"third": 1})
+    asked = wanted(alone.address, hands=2, resources={"third": 1})
     async with RayHands(asked) as hands, one_of(hands) as hand:
         await until(lambda: hands.standing.hands == 2)
         begun = desk.folder / "begun"
@@ -157,50 +159,66 @@ async def test_a_lost_node_s_documents_are_read_on_one_that_joins(cluster, desk:
         done.touch()
         assert (await reading).name == ""
         assert hands.standing.lost_hands == 2
-        await until(lambda: hands.standing.lost_nodes >= 1)
+        await until(lambda: hands.standing.lost_nodes == 1)
 
 
-async def test_a_cluster_that_is_gone_for_too_long_is_given_up(desk: Desk, cluster, tmp_path):
+async def test_a_node_on_which_no_hand_was_is_not_counted_as_lost(monkeypatch):
+    """Other users' nodes come and go on the same cluster."""
+    rooms = {name: Room(f"127.0.0.{name}", {"CPU": 1.0}) for name in ("2", "3", "4")}
+    looks = 0
+
+    def look() -> dict[str, Room]:
+        nonlocal looks
+        looks += 1
+        return rooms if looks == 1 else {"2": rooms["2"]}
+
+    monkeypatch.setattr("batcher.cluster.crew._rooms", look)
+    monkeypatch.setattr("batcher.cluster.crew.BEAT", 0.0)
+    crew = Crew(wanted("auto", hands=1), lambda standing: None)
+
+    async def hand_on_the_third() -> None:
+        crew._counts["127.0.0.3"] = NodeCount()
+
+    monkeypatch.setattr(crew, "_keep_one", hand_on_the_third)
+    keeping = asyncio.create_task(crew.keep())
+    await until(lambda: looks > 2)
+    assert crew.standing().lost_nodes == 1
+    keeping.cancel()
+
+
+async def test_a_cluster_that_is_gone_for_too_long_is_given_up(desk: Desk, alone):
     """That is raised to whoever waits for it, and says what to do."""
-    file = tmp_path / "alone"
-    nodes = start_cluster(file, os.getpid(), f"127.0.{1 + os.getpid() % 250}.9")
-    asked = wanted(file.read_text().split()[0], hands=1)
-    try:
-        async with RayHands(asked, patience=3) as hands, one_of(hands) as hand:
-            begun = desk.folder / "begun"
-            reading = asyncio.create_task(desk.read(hand, f"say so in {begun} and never end"))
-            await until(begun.exists)
-            end_all(nodes)
-            with pytest.raises(ClusterLost, match=r"has been gone for .* rerun the same command"):
-                await hands.lost()
-            assert not reading.done()
-            hand.kill()
-            assert (await reading).name
-    finally:
-        end_all(nodes)
+    asked = wanted(alone.address, hands=1)
+    async with RayHands(asked, patience=3) as hands, one_of(hands) as hand:
+        begun = desk.folder / "begun"
+        reading = asyncio.create_task(desk.read(hand, f"say so in {begun} and never end"))
+        await until(begun.exists)
+        alone.end()
+        with pytest.raises(ClusterLost, match=r"has been gone for .* rerun the same command"):
+            await hands.lost()
+        assert not reading.done()
+        hand.kill()
+        assert (await reading).name
 
 
-def test_a_foreman_ends_with_its_service_though_its_cluster_is_silent(cluster, tmp_path: Path):
+def test_a_foreman_ends_with_its_service_though_its_cluster_is_silent(alone):
     """It would wait for an answer of Ray's, which comes to nothing after minutes."""
-    file = tmp_path / "alone"
-    nodes = start_cluster(file, os.getpid(), f"127.0.{1 + os.getpid() % 250}.9")
     command = [sys.executable, "-m", "batcher.cluster.foreman"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdin is not None and process.stdout is not None
-            asked = wanted(file.read_text().split()[0], hands=1)
+            asked = wanted(alone.address, hands=1)
             process.stdin.write(msgspec.json.encode(asked) + b"\n")
             process.stdin.flush()
             while b'"hands":1' not in process.stdout.readline():
                 pass
-            for pid in (nodes.pid, *descendants(nodes.pid)):
+            for pid in alone.pids:
                 os.kill(pid, signal.SIGSTOP)
             while select.select([process.stdout], [], [], 3)[0]:  # it tells how it is each second
                 assert process.stdout.readline()
             process.stdin.close()
             assert process.wait(30) == 0
         finally:
-            end_all(nodes)
             process.kill()
 
 

@@ -12,6 +12,9 @@ import time
 from pathlib import Path
 
 CORES = 16  # of each, as far as Ray is concerned: tests borrow a hand or two each
+# Each node has one of each, for a test that wants a hand on every node: where several tests borrow
+# hands at once, Ray puts two of one test on the same node, too.
+ONE_EACH = ("reading", "moving")
 STORE = 100 << 20  # bytes of memory for what is sent by value
 
 
@@ -25,6 +28,7 @@ def main(file: Path, pid: int, addresses: list[str]) -> None:
             node_ip_address=address,
             num_cpus=CORES,
             object_store_memory=STORE,
+            resources=dict.fromkeys(ONE_EACH, 1),
             **({} if number else {"include_dashboard": False}),
         )
         for number, address in enumerate(addresses)

@@ -309,7 +309,10 @@ def _cut_short(pages: int) -> str:
 
 
 def _one_sided(job_id: str, holder: AttemptRef, named: AttemptRef) -> str:
-    return f"{holder.source} holds job {job_id}, which was submitted for {named.source}"
+    return (
+        f"{holder.source} holds job {job_id}, which was submitted for {named.source}: before you "
+        "use its result, see whether it is that document's"
+    )
 
 
 def _not_yet(exchange: Exchange) -> str:

@@ -208,13 +208,24 @@ def _are_kept(world: World, *job_ids: str) -> bool:
 def _left_behind(world: World) -> Iterator[str]:
     """What is saved is deleted at the service, until its time is up by our own reckoning."""
     sql = (
-        "SELECT job_id FROM attempts JOIN documents d ON d.id = document"
+        "SELECT job_id, nonce FROM attempts JOIN documents d ON d.id = document"
         " WHERE outcome = 'saved' AND current = 1 AND deadline_at > ?"
         " AND state <> 'cancelled'"  # called off while its lost result was to be fetched again
     )
-    for (job_id,) in world.database.execute(sql, (world.now + TOLERANCE,)):
-        if world.service.known(job_id) is not None:
-            yield f"job {job_id} is saved, and still at the service"
+    for job_id, nonce in world.database.execute(sql, (world.now + TOLERANCE,)):
+        if world.service.known(job_id) is None:
+            continue
+        if _nonce(world, job_id) != nonce and _was_told_as_another_s(world, job_id):
+            world.faults[
+                "another document's job, which nobody could put right, was told and kept"
+            ] += 1
+            continue
+        yield f"job {job_id} is saved, and still at the service"
+
+
+def _was_told_as_another_s(world: World, job_id: str) -> bool:
+    """Whether a run has said that a document holds it which it wasn't submitted for."""
+    return any(f"holds job {job_id}, which was" in told for told in world.gossip.told)
 
 
 def _over_budget(world: World, caps: Mapping[int, int]) -> Iterator[str]:

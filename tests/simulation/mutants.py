@@ -24,6 +24,7 @@ from batcher.core.summary import Audit
 from batcher.errors import ServiceError
 from batcher.ledger import intake, run_spend
 from batcher.ledger.ledger import Ledger, Unknown
+from batcher.ledger.queries import tracking
 from batcher.ledger.queries.reporting import ReportingQueries
 from batcher.ledger.queries.rows import Upstream
 from batcher.ledger.queries.sending import SendingQueries
@@ -296,6 +297,12 @@ def _exchanges_what_an_ended_attempt_holds() -> list[Patch]:
     ]
 
 
+def _takes_what_was_saved_for_deleted() -> list[Patch]:
+    """Any job whose result was on disk before, whatever batcher asked the service to delete."""
+    began = "a.deletion_started_at IS NOT NULL"
+    return [(tracking, "_FLIGHT", tracking._FLIGHT.replace(began, "d.state = 'ready'"))]
+
+
 def _ignores_the_budget() -> list[Patch]:
     async def generous(self: Ledger, budget: Any) -> None:
         pass
@@ -502,6 +509,7 @@ MUTANTS: Final[dict[str, Callable[[], list[Patch]]]] = {
     "takes any one job for proof of the listing": _takes_any_one_job_for_proof,
     "counts what nobody read as an empty listing": _counts_what_nobody_read_as_empty,
     "exchanges what an ended attempt holds": _exchanges_what_an_ended_attempt_holds,
+    "takes what was saved for deleted": _takes_what_was_saved_for_deleted,
     "ignores the budget": _ignores_the_budget,
     "reserves a page for everything": _reserves_a_page_for_everything,
     "waits for no bill": _waits_for_no_bill,

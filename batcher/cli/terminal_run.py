@@ -323,6 +323,7 @@ async def _ask(control: RunControl, words: str) -> bool:
 def _heed_signals(control: RunControl, told: Callable[[bool], object]) -> None:
     """Handle Ctrl-C: the first ends submissions and fetches what is ready, the second stops now.
 
+    A terminal that goes away counts as the first, unless that signal is ignored, as with nohup.
     `told` is called with whether it stops now.
     """
     from asyncio import get_running_loop
@@ -334,6 +335,12 @@ def _heed_signals(control: RunControl, told: Callable[[bool], object]) -> None:
         control.stop("on request", ExitCode.RUN_AGAIN, abort=again, how=RunEnd.STOPPED)
         told(again)
 
+    def hang_up() -> None:
+        if not control.stopped.is_set():  # the shell and the system may both send it
+            stop()
+
     loop = get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGHUP, hang_up)

@@ -36,7 +36,8 @@ Say = Callable[[Answer], None]
 
 def main() -> None:
     """Serve a service until stdin ends; the first line says what it wants."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which closes stdin
+    for number in (signal.SIGINT, signal.SIGHUP):  # for whoever started it, and closes stdin
+        signal.signal(number, signal.SIG_IGN)
     os.umask(0o077)  # results are readable by their owner only
     out = _silence_libraries()
 

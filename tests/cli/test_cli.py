@@ -14,6 +14,7 @@ import signal
 import sqlite3
 import ssl
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -714,6 +715,47 @@ async def test_the_first_ctrl_c_brings_home_and_the_second_stops_now(
     assert (await batcher(*words)).code == 0
     assert len(peer.service.jobs) == 6
     assert len(list(out.rglob("*.txt.json"))) == 6
+
+
+async def test_a_terminal_that_goes_away_ends_the_run_in_good_order(
+    words: tuple[object, ...], peer: Peer, out: Path
+) -> None:
+    """What was submitted is fetched, and what nobody can hear any more changes nothing."""
+    peer.service.work = lambda job: (1.5, None)
+    ours, terminal = os.openpty()
+
+    def on_it() -> None:
+        os.setsid()
+        for number in range(3):
+            os.dup2(terminal, number)
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+    process = await start(*words, before=on_it)
+    os.close(terminal)
+    await peer.has_jobs(6)
+    os.close(ours)
+    process.send_signal(signal.SIGHUP)  # as the shell does, too
+    await process.communicate()
+    assert process.returncode == 3
+    assert rows(out, "SELECT exit_code FROM runs") == [(3,)]
+    assert rows(out, "SELECT count(*) FROM attempts WHERE outcome = 'open'") == [(0,)]
+
+
+async def test_a_run_under_nohup_outlives_its_terminal(
+    words: tuple[object, ...], peer: Peer, out: Path
+) -> None:
+    """Whoever has it ignore the signal means it."""
+    peer.service.work = lambda job: (1.5, None)
+    process = await start(*words, before=lambda: _ignore(signal.SIGHUP))
+    await peer.has_jobs(1)
+    process.send_signal(signal.SIGHUP)
+    await process.communicate()
+    assert process.returncode == 0
+    assert rows(out, "SELECT DISTINCT state FROM documents") == [("saved",)]
+
+
+def _ignore(number: signal.Signals) -> None:
+    signal.signal(number, signal.SIG_IGN)
 
 
 async def test_what_programs_read_stands_on_stdout(words: tuple[object, ...]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from errno import ENOENT, ENOTDIR
@@ -121,6 +122,19 @@ def _no_manifest(path: Path) -> str:
     return "" if path.suffix in SUFFIXES else "name a manifest, or a directory of documents"
 
 
+def _json(text: str) -> Any:
+    """Parse JSON. Raises ValueError, also for a key that an object has twice, as TOML does."""
+    return json.loads(text, object_pairs_hook=_each_once)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    read = dict(pairs)
+    if len(read) < len(pairs):
+        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        raise ValueError(f"the key {twice!r} is there twice")
+    return read
+
+
 def _yaml(text: str) -> Any:
     """Parse YAML 1.2, where `no` is a word. Raises ValueError; ImportError without the extra."""
     from ruamel.yaml import YAML
@@ -133,7 +147,7 @@ def _yaml(text: str) -> Any:
 
 
 _LANGUAGES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
-    ".json": ("JSON", json.loads),
+    ".json": ("JSON", _json),
     ".yaml": ("YAML", _yaml),
     ".yml": ("YAML", _yaml),
 }
@@ -152,7 +166,7 @@ def _with_schema(job: Job, where: str) -> Job:
     if job.schema_file is None:
         return job
     try:
-        schema = json.loads(read_text(job.schema_file))
+        schema = _json(read_text(job.schema_file))
     except OSError as error:
         words = f"{job.schema_file}: {error.strerror}"
         raise ManifestError(where, [Problem("job.schema_file", words, _RELATIVE)]) from error

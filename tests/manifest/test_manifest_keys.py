@@ -287,6 +287,14 @@ def test_a_file_that_is_no_toml_says_where(tmp_path: Path) -> None:
         load(path)
 
 
+def test_a_key_that_is_there_twice_is_refused_in_json_as_in_toml(tmp_path: Path) -> None:
+    """Which of the two was meant nobody knows."""
+    path = tmp_path / "m.json"
+    path.write_text('{"batch": "a", "limits": {"max_pages": 10, "max_pages": 1000}}')
+    with pytest.raises(ManifestError, match="not JSON: the key 'max_pages' is there twice"):
+        load(path)
+
+
 def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
     """The manifest itself, and the directory it names."""
     with pytest.raises(ManifestError, match="no such file"):
@@ -315,6 +323,7 @@ def test_a_schema_file_becomes_part_of_the_options(tmp_path: Path) -> None:
         (None, r"job\.schema_file: .*s\.json: No such file or directory \(check the path"),
         ("{", r"job\.schema_file: .*s\.json: this is not JSON: .*line 1"),
         ("[]", r"job\.schema_file: a JSON object is wanted"),
+        ('{"type": "object", "type": "array"}', r"s\.json: .*the key 'type' is there twice"),
     ],
 )
 def test_a_schema_file_that_is_none_is_told_in_words(

@@ -34,7 +34,7 @@ FOR_A_MUTANT = settings(
 )
 
 
-@seed(3)  # it shows each of them soon; another one does so too, some later
+@seed(43)  # it shows each of them soon; another one does so too, some later
 class SameStories(LedgerMachine):
     """Tells the same stories each time."""
 

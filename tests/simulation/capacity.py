@@ -156,7 +156,14 @@ class Night:
             if not done and age < self.retention:
                 item.running_at = now
                 heapq.heappush(self.agenda, (now + self.schedule.next_delay(age), number, item))
-        for number, item in list(self.out.items()) if due and self.sweeps else due:
+        looked_at = self.out.items() if due and self.sweeps else due
+        first = now - self.retention  # what was accepted earlier has expired
+        over = [
+            (number, item)
+            for number, item in looked_at
+            if item.ended_at is not None or item.accepted_at <= first
+        ]
+        for number, item in over:
             self._take_home(now, number, item)
 
     def _due(self, now: float) -> list[tuple[int, Item]]:
@@ -169,8 +176,6 @@ class Night:
 
     def _take_home(self, now: float, number: int, item: Item) -> None:
         age = now - item.accepted_at
-        if item.ended_at is None and age < self.retention:
-            return
         del self.out[number]
         self.home += 1
         if age >= self.retention:

@@ -144,11 +144,12 @@ class CompletionRate:
     def _rate(self, busy: float) -> float:
         """Return recent completions per second, from a past that is long enough to have several."""
         least = self._longest * SHORTEST
+        width = self._width
         count = 0.0
         start = busy
         for back, ends in enumerate(reversed(self._counts)):
             count = count + ends
-            start = (self._slice - back) * self._width
+            start = (self._slice - back) * width
             if busy - start >= least and count >= ENOUGH:
                 return count / (busy - start)
         if len(self._counts) == SLICES:

@@ -316,6 +316,30 @@ async def test_what_comes_back_is_not_paid_for_again(ledger: Ledger) -> None:
     assert rows(ledger, "state, payer")[3] == ("duplicate", 3)
 
 
+@pytest.mark.parametrize("fails", [True, False])
+async def test_a_result_whose_job_has_failed_since_is_nobody_s(fails: bool, ledger: Ledger) -> None:
+    """It was another document's; its own job came to nothing, and then nobody asked for it."""
+    await ledger.admit([version("a", content="same")])
+    await ledger.record(
+        e.Uploaded(1, "reducto://1"),
+        e.Sending(1, "n", "service", "print", 1.0),
+        e.Accepted(1, "job of another", NOW + 1000.0),
+        e.Ended(1, 1, 1.0),
+        e.Saved(1, "a.json", "00", 1),
+    )
+    if fails:
+        await ledger.record(
+            e.JobExchanged(1, "its own job"),
+            e.FileMissed(1, "it had another document's result"),
+            e.JobToRepeat(1, "as ordered", NOW, "TIMEOUT"),
+        )
+    else:
+        await ledger.record(e.Retried(1))
+    await scan(ledger)
+    await ledger.admit([version("b", content="same")])
+    assert rows(ledger, "state, payer")[1] == (("queued", None) if fails else ("duplicate", 1))
+
+
 async def test_of_several_that_come_back_at_once_all_wait_for_what_was_paid_for(
     ledger: Ledger,
 ) -> None:

@@ -17,11 +17,15 @@ def has_result(row: str) -> str:
     """Return the condition that the document `row` has a result to go by.
 
     One that was being fetched or copied once more when something newer took its place has none:
-    what is on disk may be another document's.
+    what is on disk may be another document's. So may it be where each of its jobs has failed.
     """
+    unsent = (
+        f"{row}.superseded_from IN ('queued', 'uploaded') AND NOT coalesce((SELECT min(h.outcome ="
+        f" 'void') FROM attempts h WHERE h.document = {row}.id), 0)"
+    )
     return (
         f"({row}.output_sha256 IS NOT NULL AND ({row}.state = 'saved' OR {row}.state = 'superseded'"
-        f" AND coalesce({row}.superseded_from, 'saved') IN ('saved', 'queued', 'uploaded')))"
+        f" AND (coalesce({row}.superseded_from, 'saved') = 'saved' OR {unsent})))"
     )
 
 

@@ -261,13 +261,18 @@ DEFECTS: Final = (
         "batcher/ledger/queries/fragments.py",
         (
             (
-                """f" AND coalesce({row}.superseded_from, 'saved') """
-                """IN ('saved', 'queued', 'uploaded')))\"""",
+                """f" AND (coalesce({row}.superseded_from, 'saved') = 'saved' OR {unsent})))\"""",
                 '"))"',
             ),
         ),
         "tests/ledger/test_ledger.py"
         "::test_a_result_that_is_to_be_replaced_is_not_found_again_by_its_content",
+    ),
+    Defect(
+        "a copy is made from a result whose own job has failed since",
+        "batcher/ledger/queries/fragments.py",
+        (("= 'saved' OR {unsent})))", "IN ('saved', 'queued', 'uploaded'))))"),),
+        "tests/ledger/test_intake.py::test_a_result_whose_job_has_failed_since_is_nobody_s",
     ),
 )
 

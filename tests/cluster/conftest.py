@@ -22,19 +22,22 @@ sys.path.append(SERVICE_TESTS)  # readers and hands get this process's path
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The address of a cluster of two nodes; the test is skipped without Ray."""
+def with_ray() -> None:
+    """Skips the test where Ray isn't installed."""
     if find_spec("ray") is None:
         pytest.skip(WITHOUT_RAY)
+
+
+@pytest.fixture(scope="session")
+def cluster(with_ray: None, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a cluster of two nodes."""
     folder = tmp_path_factory.getbasetemp()
     return started(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
 
 
 @pytest.fixture
-def alone(tmp_path: Path) -> Iterator[OwnCluster]:
+def alone(with_ray: None, tmp_path: Path) -> Iterator[OwnCluster]:
     """A cluster of one node that no other test uses, which is ended after."""
-    if find_spec("ray") is None:
-        pytest.skip(WITHOUT_RAY)
     own = OwnCluster(tmp_path / "alone")
     yield own
     own.end()

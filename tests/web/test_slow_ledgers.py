@@ -15,9 +15,10 @@ from batcher.ledger.queries.failed_documents import FailedDocuments
 from batcher.web import glance, observation
 from batcher.web.catalogue import Batch
 from batcher.web.observation import Observer
-from batcher.web.pages import overview
+from batcher.web.pages import batches
+from batcher.web.site import PATIENCE
 
-# A query whose answer takes much longer than any of these tests is ready to wait.
+# A query whose answer takes longer than any page waits.
 ENDLESS: Final = (
     "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 100000000)"
     " SELECT count(*) FROM n"
@@ -29,20 +30,19 @@ SLOW: Final = {
     "run_history": {"runs"},
     "FailedDocuments.documents": {"failures"},
 }
-LATE: Final = "couldn't be read within 0.05 s"
+LATE: Final = f"couldn't be read within {PATIENCE:g} s"
 
 
 @pytest.fixture
-def ledger(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for module in (glance, observation, overview):
-        monkeypatch.setattr(module, "PATIENCE", 0.05)
+def ledger(folder: Path) -> Path:
     return make_ledger(folder / "archive" / ".batcher" / "ledger.db", 50)
 
 
 def slow(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
-    """Have one question of the page take an endless query."""
+    """Have one question of the page take an endless query, whose time is up at once."""
 
     def ask(connection: sqlite3.Connection, *args: Any, **more: Any) -> Any:
+        connection.set_progress_handler(lambda: True, 1_000)
         return connection.execute(ENDLESS).fetchall()
 
     def documents(failed: FailedDocuments, **more: Any) -> Iterator[Any]:
@@ -73,6 +73,7 @@ async def test_a_batch_of_which_nothing_is_had_in_time_is_told(
     shown: Client, ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On its own page, and in the list of all batches."""
+    monkeypatch.setattr(batches, "REST", 0.0)  # the list reads it again as soon as it has changed
     there = await shown.batch()
     slow(monkeypatch, "values_of")
     with sqlite3.connect(ledger) as connection:  # so that the list reads it again

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from virtual import run_virtually
 
 from batcher.core.events import Ended, Sending
 from batcher.core.lifecycle import State
@@ -122,17 +123,25 @@ def test_a_line_of_progress_tells_how_far_how_fast_how_long_and_at_what_cost() -
     assert not ledger.listeners
 
 
-async def test_a_line_comes_at_most_at_its_time_and_seldom_while_nothing_happens() -> None:
+def test_a_line_comes_at_most_at_its_time_and_seldom_while_nothing_happens() -> None:
     """Ten times its time without a change, and at once after one."""
+    run_virtually(_told_seldom())
+
+
+async def _told_seldom() -> None:
     ledger = _Ledger()
     standing = Standing(ledger, RunControl(), dollars_per_credit=0.0)  # type: ignore[arg-type]
     said: list[str] = []
-    lines = ProgressLines(standing, said.append, every=0.02)
-    await asyncio.sleep(0.12)
+    lines = ProgressLines(standing, said.append, every=2.0)
+    await asyncio.sleep(19.0)
     assert said == []
+    await asyncio.sleep(4.0)
+    assert len(said) == 1, "so that one knows that it still runs"
     ledger.tally[State.SAVED] += 1
-    await asyncio.sleep(0.06)
-    assert len(said) == 1 and "$" not in said[0]
+    await asyncio.sleep(2.0)
+    assert len(said) == 2 and "$" not in said[1]
+    await asyncio.sleep(10.0)
+    assert len(said) == 2
     lines.close()
 
 

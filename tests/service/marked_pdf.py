@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 BOX = (595, 842)  # points, A4
 FONT = b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>"
@@ -77,6 +80,32 @@ class File:
         out += b"trailer<</Size %d/Root 1 0 R/Info %d 0 R>>\n" % (len(places) + 1, told)
         out += b"startxref\n%d\n%%%%EOF\n" % start
         return bytes(out)
+
+    def compressed(self) -> bytes:
+        """The same as programs write it since 2003: all objects but streams are in one of them."""
+        self.bytes()
+        single = {n: content for n, content in enumerate(self.objects, 1) if b"stream" in content}
+        inner = {n: content for n, content in enumerate(self.objects, 1) if n not in single}
+        starts = accumulate((len(content) + 1 for content in inner.values()), initial=0)
+        head = b" ".join(b"%d %d" % pair for pair in zip(inner, starts, strict=False)) + b" "
+        packed = zlib.compress(head + b" ".join(inner.values()))
+        store = len(self.objects) + 1
+        single[store] = (
+            b"<</Type/ObjStm/N %d/First %d/Filter/FlateDecode/Length %d>>stream\n%s\nendstream"
+            % (len(inner), len(head), len(packed), packed)
+        )
+        out = bytearray(b"%PDF-1.7\n")
+        rows = {n: (2, store, place) for place, n in enumerate(inner)}
+        for number, content in single.items():
+            rows[number] = (1, len(out), 0)
+            out += b"%d 0 obj\n%s\nendobj\n" % (number, content)
+        rows |= {0: (0, 0, 0), store + 1: (1, len(out), 0)}
+        table = b"".join(struct.pack(">BIH", *rows[number]) for number in sorted(rows))
+        return bytes(out) + (
+            b"%d 0 obj\n<</Type/XRef/Size %d/W[1 4 2]/Root 1 0 R/Length %d>>stream\n%s\nendstream\n"
+            b"endobj\nstartxref\n%d\n%%%%EOF\n"
+            % (store + 1, len(rows), len(table), table, len(out))
+        )
 
 
 def line(text: str, x: int, y: int, *, size: int = 11, turn: bytes = b"1 0 0 1") -> bytes:

@@ -224,6 +224,19 @@ def test_comments_are_comments(read: Any) -> None:
     assert types["Typedmark"] == types["Fieldmark"] == "Text"
 
 
+@pytest.mark.parametrize("how", ["as it is", "escaped", "compressed"])
+def test_a_comment_is_read_however_the_file_names_it(read: Any, how: str) -> None:
+    """Where no page can have one, nobody looks for it."""
+    made = File()
+    note = made.annotation(b"Text", (400, 700, 420, 720), "a remark")
+    made.page(line("A page", 60, 700), annotations=[note])
+    if how == "escaped":
+        made.objects = [one.replace(b"/Annots", b"/#41nnots") for one in made.objects]
+    content = made.compressed() if how == "compressed" else made.bytes()
+    assert (b"/Annots" in content) == (how == "as it is")
+    assert "a remark" in {block["content"] for block in blocks_of(read(content))}
+
+
 def test_the_lines_of_a_comment_are_lines(read: Any) -> None:
     """Which PDFs end with a carriage return."""
     made = File()

@@ -26,10 +26,13 @@ def formatted(pages: list[Page], options: Mapping[str, Any]) -> list[Page]:
     name = formatting.get("table_output_format") or "dynamic"
     if name not in FORMATS:
         raise misconfigured(f"table_output_format {name!r} is not one of {', '.join(FORMATS)}")
-    pages = _merged(pages) if formatting.get("merge_tables") else pages
+    write = FORMATS[name]
+    if formatting.get("merge_tables"):
+        pages = _merged(pages)
+    elif write is markdown_table:  # as tables are written when they are read
+        return pages
     return [
-        replace(page, blocks=[_written(block, FORMATS[name]) for block in page.blocks])
-        for page in pages
+        replace(page, blocks=[_written(block, write) for block in page.blocks]) for page in pages
     ]
 
 

@@ -83,6 +83,9 @@ _ODD: Final = re.compile(rf"[{_NO_LETTER}]|\w[{_SIGN}]\w")
 _MAYBE_ODD: Final = re.compile(rf"[{_NO_LETTER}{_SIGN}]")
 ODD: Final = 0.01
 _IMAGE: Final = re.compile(rb"/Subtype\s*/Image\b")
+# Without these in its bytes no page of a PDF has annotations or form fields: it neither names them
+# nor has objects that are compressed. A "#" may write any of their letters.
+_MAY_BE_ANNOTATED: Final = re.compile(rb"/Annots\b|/ObjStm\b|/[A-Za-z]{0,6}#")
 # Signs that liteparse escapes in text, as Markdown would have it.
 _ESCAPED: Final = re.compile(r"\\([\\*_])")
 RANGE: Final = "page_range"
@@ -111,7 +114,7 @@ def read_pdf(path: Path, options: Mapping[str, Any]) -> list[Page]:
     pages = read_content(content, options)
     told = [f"attachment '{name}' is not opened" for name in attachments_of(content)]
     new = [note for note in told if not any(note in page.unread for page in pages)]
-    return [replace(pages[0], unread=(*pages[0].unread, *new)), *pages[1:]]
+    return [replace(pages[0], unread=(*pages[0].unread, *new)), *pages[1:]] if new else pages
 
 
 def read_content(content: bytes, options: Mapping[str, Any]) -> list[Page]:
@@ -256,13 +259,15 @@ def _turned(content: bytes, settings: Mapping[str, Any], turns: Mapping[int, int
 
 def _parsed(content: bytes, settings: Mapping[str, Any], **how: Any) -> Any:
     """Run liteparse; extract the blocks of each page, and what stands beside them."""
+    # to look for it takes a twentieth of the time
+    may_be_annotated = _MAY_BE_ANNOTATED.search(content) is not None
     return run(
         content,
         password=settings.get("document_password"),
         continue_on_page_error=True,
         extract_blocks=True,
-        extract_annotations=True,
-        extract_form_fields=True,
+        extract_annotations=may_be_annotated,
+        extract_form_fields=may_be_annotated,
         extract_content_bounds=True,
         # The addresses of links are no text of the page.
         extract_links=False,
@@ -385,7 +390,10 @@ def _all_pages(pages: list[Page], laid_out: Sequence[Any], result: Any) -> list[
     whole = sorted([*pages, *lost], key=lambda page: page.original)
     if result.xfa_packets and not any(page.form_fields for page in laid_out):
         whole[0] = replace(whole[0], unread=(*whole[0].unread, ADOBE))
-    return [replace(page, number=number) for number, page in enumerate(whole, start=1)]
+    return [
+        page if page.number == number else replace(page, number=number)
+        for number, page in enumerate(whole, start=1)
+    ]
 
 
 def _page(page: Any, reading: Reading, *, with_words: bool, turn: int) -> Page:
@@ -411,7 +419,8 @@ def _page(page: Any, reading: Reading, *, with_words: bool, turn: int) -> Page:
         blocks = [UNREAD]
     signs = [f"{pluralize(unknown, 'sign')} {UNKNOWN}"] if unknown else []
     vast = [VAST] if max(page.width, page.height) >= FARTHEST else []
-    found = Page(0, page.page_num, blocks, unread=(*unread, *too_much, *pinned, *vast, *signs))
+    number = page.page_num
+    found = Page(number, number, blocks, unread=(*unread, *too_much, *pinned, *vast, *signs))
     return _with_words(found, reading.items, beside, boxed) if with_words else found
 
 
@@ -523,9 +532,12 @@ def with_running_lines(pages: list[Page]) -> list[Page]:
     running = {words for words, times in seen.items() if times >= REPEATED}
     if not seen:
         return pages
-    return [
-        replace(page, blocks=[_renamed(block, running) for block in page.blocks]) for page in pages
-    ]
+    return [_with_names(page, running) for page in pages]
+
+
+def _with_names(page: Page, running: set[str]) -> Page:
+    blocks = [_renamed(block, running) for block in page.blocks]
+    return page if blocks == page.blocks else replace(page, blocks=blocks)
 
 
 def _renamed(block: PageBlock, running: set[str]) -> PageBlock:

@@ -1,4 +1,4 @@
-"""Convert values of listings and manifests into what JSON can hold. Pure.
+"""Read and convert values of listings and manifests that JSON can hold. Pure.
 
 Python, Parquet and TOML have more types than JSON. Values with one plain form as text become that
 text; all others are refused, before anything is sent.
@@ -6,6 +6,7 @@ text; all others are refused, before anything is sent.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -15,6 +16,19 @@ from uuid import UUID
 
 # Levels of nesting; no real data has more, and recursion is limited.
 DEEPEST: Final = 100
+
+
+class KeyTwice(ValueError):
+    """An object has a key twice: of the two values one would be ignored without a word."""
+
+
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of these pairs, as `object_pairs_hook` of `json.loads`. Raises KeyTwice."""
+    read = dict(pairs)
+    if len(read) < len(pairs):
+        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        raise KeyTwice(f"the key {twice!r} is there twice")
+    return read
 
 
 def as_json(value: Any, where: str, *, depth: int = 0) -> Any:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from typing import Any, Final
 
-from batcher.common.json_values import as_json
+from batcher.common.json_values import KeyTwice, as_json, each_once
 from batcher.errors import ManifestError, Problem
 from batcher.exit_codes import RunEnd
 from batcher.manifest.headers import problems as header_problems
@@ -783,7 +785,7 @@ def _among_hint(said: str, among: tuple[str, ...]) -> str:
 def override(data: dict[str, Any], assignment: str) -> None:
     """Set the key in an assignment such as `job.options.settings.page_range={"start":1}`.
 
-    The value is JSON, or else text.
+    The value is JSON, or a table or list as TOML has it, or else text.
     """
     path, equals, text = assignment.partition("=")
     if not equals or not path:
@@ -791,9 +793,9 @@ def override(data: dict[str, Any], assignment: str) -> None:
             f"-S {assignment}", [Problem("", "key=value is wanted", "as in job.priority=true")]
         )
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        value = text
+        value = _assigned(text)
+    except KeyTwice as error:
+        raise ManifestError(f"-S {assignment}", [Problem(path, str(error))]) from error
     *tables, last = path.split(".")
     while tables:
         name = tables.pop(0)
@@ -804,6 +806,18 @@ def override(data: dict[str, Any], assignment: str) -> None:
         if not isinstance(data, dict):
             raise ManifestError(f"-S {assignment}", [Problem(path, f"{name} is no table")])
     data[last] = value
+
+
+def _assigned(text: str) -> Any:
+    """Return the value of an assignment. Raises KeyTwice."""
+    try:
+        return json.loads(text, object_pairs_hook=each_once)
+    except (json.JSONDecodeError, RecursionError):
+        pass
+    if text.startswith(("{", "[")):
+        with suppress(tomllib.TOMLDecodeError, RecursionError):
+            return tomllib.loads(f"value = {text}")["value"]
+    return text
 
 
 def _one_of(several: list[Any], path: list[str]) -> Any:

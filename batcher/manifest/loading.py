@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from errno import ENOENT, ENOTDIR
@@ -17,7 +16,7 @@ from stat import S_ISDIR, S_ISREG
 from typing import Any, Final
 
 from batcher.common.extras import install_command
-from batcher.common.json_values import as_json
+from batcher.common.json_values import as_json, each_once
 from batcher.common.missing_paths import instead_of
 from batcher.common.names import as_text, is_text
 from batcher.common.text_files import NotText, read_text
@@ -124,15 +123,7 @@ def _no_manifest(path: Path) -> str:
 
 def _json(text: str) -> Any:
     """Parse JSON. Raises ValueError, also for a key that an object has twice, as TOML does."""
-    return json.loads(text, object_pairs_hook=_each_once)
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    read = dict(pairs)
-    if len(read) < len(pairs):
-        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
-        raise ValueError(f"the key {twice!r} is there twice")
-    return read
+    return json.loads(text, object_pairs_hook=each_once)
 
 
 def _yaml(text: str) -> Any:

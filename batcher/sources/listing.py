@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from batcher.common.extras import install_command
+from batcher.common.json_values import KeyTwice, each_once
 from batcher.common.names import path_of
 from batcher.common.text_files import Lines, NotText
 from batcher.errors import ManifestError, Problem, SourceChangedError, SourceGoneError
@@ -328,7 +329,9 @@ class JsonTable:
 
 def _object(line: str) -> Row | str:
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=each_once)
+    except KeyTwice as error:
+        return str(error)
     except ValueError as error:
         return f"not JSON: {error}"
     except RecursionError:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-from batcher.common.json_values import as_json
+from batcher.common.json_values import KeyTwice, as_json, each_once
 from batcher.common.names import name_of
 from batcher.common.urls import is_url, url_key, url_name
 from batcher.core.chain import Overrides
@@ -183,7 +183,9 @@ def _set(options: dict[str, Any], keys: list[str], value: Any) -> None:
 def _value(text: Any, column: str) -> Any:
     """Return text as JSON if it is JSON, otherwise as it is. Raises ValueError."""
     try:
-        value = json.loads(text, parse_constant=_no_number)
+        value = json.loads(text, parse_constant=_no_number, object_pairs_hook=each_once)
+    except KeyTwice as error:
+        raise ValueError(f"{column}: {error}") from error
     except (TypeError, ValueError):
         return text
     except RecursionError as error:

@@ -240,16 +240,22 @@ def test_durations_are_read_in_every_unit() -> None:
 
 
 def test_overrides_reach_any_key() -> None:
-    """JSON where it is JSON, else text."""
+    """JSON where it is JSON, tables and lists as TOML has them, else text."""
     data: dict[str, object] = {}
     override(data, 'job.options.settings.page_range={"start": 1, "end": 3}')
-    override(data, "batch=nightly run")
+    override(data, "cluster.resources={ocr = 1}")
+    override(data, "source.include=['*.pdf']")
+    override(data, "batch=[nightly] run")
     assert data == {
         "job": {"options": {"settings": {"page_range": {"start": 1, "end": 3}}}},
-        "batch": "nightly run",
+        "cluster": {"resources": {"ocr": 1}},
+        "source": {"include": ["*.pdf"]},
+        "batch": "[nightly] run",
     }
     with pytest.raises(ManifestError):
         override(data, "nonsense")
+    with pytest.raises(ManifestError, match="the key 'start' is there twice"):
+        override(data, 'job.options.settings.page_range={"start": 1, "start": 3}')
 
 
 def test_an_override_goes_into_a_service_that_is_only_named() -> None:

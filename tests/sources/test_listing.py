@@ -404,6 +404,25 @@ def test_columns_that_are_a_value_and_a_table_at_once_are_told(tmp_path: Path) -
         listings.check(listing, {"parse": "parse"})
 
 
+@pytest.mark.parametrize(
+    ("kind", "row", "said"),
+    [
+        ("jsonl", '{"path": "a.txt", "path": "b.txt"}', "line 1: the key 'path' is there twice"),
+        (
+            "csv",
+            'path,options.settings\na.txt,"{""timeout"": 60, ""timeout"": 90}"',
+            r"line 2: options\.settings: the key 'timeout' is there twice",
+        ),
+    ],
+)
+def test_a_key_that_is_there_twice_is_told(kind: str, row: str, said: str, tmp_path: Path) -> None:
+    """Rather than one of its values being lost."""
+    listing = tmp_path / f"docs.{kind}"
+    listing.write_text(row + "\n")
+    with pytest.raises(ManifestError, match=said):
+        listings.check(listing, {"parse": "parse"})
+
+
 # --- several sources ------------------------------------------------------------------------------
 
 

@@ -40,6 +40,8 @@ class Found(Protocol):
     """A version of a document as the scanner found it."""
 
     @property
+    def folder(self) -> str: ...
+    @property
     def source(self) -> str: ...
     @property
     def content(self) -> str | None: ...
@@ -82,6 +84,6 @@ def apart(versions: Sequence[V], worth: Collection[int], unasked: float) -> tupl
     """
     if unasked == NO_LIMIT:
         return list(versions), []
-    waiting = {version.source for version in versions if version.replaces in worth}
-    passing = [version for version in versions if version.source not in waiting]
-    return passing, [version for version in versions if version.source in waiting]
+    waiting = {(one.folder, one.source) for one in versions if one.replaces in worth}
+    passing = [one for one in versions if (one.folder, one.source) not in waiting]
+    return passing, [one for one in versions if (one.folder, one.source) in waiting]

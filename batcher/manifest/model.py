@@ -88,6 +88,13 @@ class Source:
             return str(self.listing.parent)
         return str(self.directory or self.url)
 
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """All folders that its documents can have: addresses in a listing have the listing's own
+        path.
+        """
+        return (self.folder,) if self.listing is None else (self.folder, str(self.listing))
+
     def outline(self) -> dict[str, Any]:
         """Return where this source is and what it leaves out, as a manifest has it."""
         if self.url is not None:

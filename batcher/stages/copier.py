@@ -6,7 +6,7 @@ It fetches nothing and pays for nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +16,7 @@ from batcher.core.lifecycle import PAYS_FOR_NOBODY, UNSENT, State
 from batcher.errors import Outdated, OutputError
 from batcher.exit_codes import ExitCode
 from batcher.ledger.ledger import Copy
+from batcher.ledger.queries.rows import Alike
 from batcher.outputs.result_store import Store, Written
 from batcher.stages.context import StageContext
 from batcher.stages.sink import GROUP, saved
@@ -83,13 +84,12 @@ class Copier:
 
     async def _end_of(self, copy: Copy) -> Sequence[events.Event]:
         """Return the events that end a copy. Raises OutputError if the disk fails."""
-        alike = self._ledger.sharing.results_like(copy) if copy.payer_sha256 else ()
-        for output, digest, not_served in alike:
+        for one in self._alike(copy):
             # the file may have changed since it was saved; another one may still have the same
             # content
             with suppress(FileNotFoundError):
-                written = await self._copy_file(copy, output, digest)
-                return [saved(copy.id, written, not_served)]
+                written = await self._copy_file(copy, one.output, one.sha256)
+                return [saved(copy.id, written, one.not_served)]
         now = self._ledger.clock()
         asked = (
             self._ledger.sharing.still_at_service(
@@ -104,6 +104,15 @@ class Copier:
             asked, "no longer on disk as it was saved, and wanted for a copy"
         )
         return [missed] if asked == copy.payer else [missed, events.Rejoined(copy.id, asked)]
+
+    def _alike(self, copy: Copy) -> Iterator[Alike]:
+        """Yield every result that may be copied, if there are any."""
+        some = self._ledger.sharing.results_like(copy) if copy.payer_sha256 else []
+        while some:
+            yield from some
+            others = [one.document for one in some if one.document != copy.payer]
+            below = min(others, default=copy.payer)
+            some = self._ledger.sharing.results_like(copy, below=below)
 
     async def _copy_file(self, copy: Copy, output: str, digest: str) -> Written:
         known = self._ledger.tracking.hashes_at(copy.output)

@@ -33,7 +33,7 @@ class Consent:
         self._unasked = unasked
         self._again = Repayment()  # as far as the scan has come
         self._counted: set[int] = set()
-        self._held: dict[tuple[str, str], Version] = {}  # by source and job
+        self._held: dict[tuple[str, str, str], Version] = {}  # by folder, source and job
         self._dropped = False
 
     @property
@@ -70,7 +70,7 @@ class Consent:
             return
         self._dropped = self._dropped or len(self._held) + len(waiting) > HELD_AT_MOST
         if not self._dropped:
-            self._held.update({(version.source, version.job): version for version in waiting})
+            self._held.update({(one.folder, one.source, one.job): one for one in waiting})
 
     async def settle(self) -> bool:
         """Decide about the waiting versions, now that everything has been seen.

@@ -215,7 +215,7 @@ class Scanner:
         for found in group:
             if found.overrides:
                 self._look_at_options(found.overrides)
-        known = self._known(source, group)
+        known = self._known(group)
         fresh = [found for found in group if not self._is_unchanged(found, known)]
         await self._confirm(group, fresh, known)
         if not fresh:
@@ -255,16 +255,16 @@ class Scanner:
         if waiting:
             await self._ledger.confirm(waiting)
 
-    def _known(self, source: Source, group: Sequence[Found]) -> Mapping[str, Mapping[str, Known]]:
-        names = [found.name for found in group]
-        folder = group[0].folder if group else ""
-        others = [
-            other for other in (one.folder for one in self._manifest.sources) if other != folder
-        ]
-        return {
-            step.name: self._ledger.sending.known(names, step.name, folder=folder, others=others)
-            for step in self._steps
-        }
+    def _known(self, group: Sequence[Found]) -> Mapping[str, Mapping[str, Known]]:
+        """Return what the ledger has of the group, by step and name."""
+        known: dict[str, dict[str, Known]] = {step.name: {} for step in self._steps}
+        folders = {folder for one in self._manifest.sources for folder in one.folders}
+        for folder in dict.fromkeys(found.folder for found in group):
+            names = [found.name for found in group if found.folder == folder]
+            others = sorted(folders - {folder})
+            for step, of_step in known.items():
+                of_step |= self._ledger.sending.known(names, step, folder=folder, others=others)
+        return known
 
     def _is_unchanged(self, found: Found, known: Mapping[str, Mapping[str, Known]]) -> bool:
         for step in self._steps:

@@ -19,6 +19,7 @@ from batcher.core.repayment import (
 @dataclass(frozen=True)
 class Version:
     source: str
+    folder: str = "inbox"
     content: str | None = "new bytes"
     step: str = "step"
     state: State = State.QUEUED
@@ -64,7 +65,8 @@ def test_only_what_would_be_paid_again_waits_and_the_steps_of_a_source_stay_toge
     second = Version("a", step="second")
     other = Version("b", replaces=2)
     new = Version("c")
-    versions = [first, second, other, new]
-    assert apart(versions, {1}, 3.0) == ([other, new], [first, second])
+    namesake = Version("a", folder="another")
+    versions = [first, second, other, new, namesake]
+    assert apart(versions, {1}, 3.0) == ([other, new, namesake], [first, second])
     assert apart(versions, set(), 3.0) == (versions, [])
     assert apart(versions, {1}, NO_LIMIT) == (versions, [])

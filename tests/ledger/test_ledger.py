@@ -162,7 +162,7 @@ async def test_a_copy_written_while_it_is_superseded_is_a_result_to_go_by(ledger
     await ledger.record(e.FileMissed(1, "gone"), e.Superseded(1))
     await ledger.admit([version("c.pdf", content="same")])
     (copy,) = ledger.sharing.copies(10)
-    assert [output for output, *_ in ledger.sharing.results_like(copy)] == ["b.pdf.json"]
+    assert [one.output for one in ledger.sharing.results_like(copy)] == ["b.pdf.json"]
 
 
 async def test_a_fourth_paid_attempt_is_refused(ledger: Ledger) -> None:
@@ -441,4 +441,4 @@ async def test_a_result_that_is_to_be_replaced_is_not_found_again_by_its_content
     await ledger.admit([version("c", content="hash of b")])
     copy = next(iter(ledger.sharing.copies(10)), None)
     found = [] if copy is None else ledger.sharing.results_like(copy)
-    assert [output for output, *_ in found] == (["b.json"] if is_kept else [])
+    assert [one.output for one in found] == (["b.json"] if is_kept else [])

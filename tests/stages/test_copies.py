@@ -176,6 +176,25 @@ class Shelf:
         return Written(target, sha256, 1)
 
 
+def test_of_many_results_the_one_that_is_still_there_is_found(house: House) -> None:
+    """A person removed all others of the same bytes, and the service has forgotten them."""
+
+    async def work() -> None:
+        house.put(a="same")
+        await house.run()
+        house.put(**{f"b{number}": "same" for number in range(12)})
+        assert await house.run() == {"saved": 13}
+        for path in house.out.glob("*.json"):
+            if path.name != "b0.txt.json":
+                path.unlink()
+        await asyncio.sleep(house.retention)
+        house.put(c="same")
+        assert await house.run() == {"saved": 14}
+        assert house.paid() == 1 and house.result("c") == house.result("b0")
+
+    run_virtually(work())
+
+
 def test_a_copy_that_comes_in_while_others_are_made_is_made_too() -> None:
     """Found while the ones before it are being written, and nothing else happens afterwards."""
 

@@ -16,6 +16,7 @@ from house import House, all_waiting, digest_of
 from virtual import run_virtually
 
 from batcher.core.lifecycle import State
+from batcher.exit_codes import ExitCode
 from batcher.ledger.ledger import Ledger
 from batcher.ledger.reader import LedgerReader
 from batcher.manifest.model import Limits, Manifest, Source
@@ -529,6 +530,60 @@ def test_any_number_of_sources_may_have_the_same_names(
         await asyncio.sleep(HOUR)
         assert (await house.run())["saved"] == 5
         assert {path.name for path in house.out.glob("*.json")} == set(first)
+        there = "".join(path.read_text() for path in house.out.glob("*.json"))
+        assert all(digest_of(f"{folder.name}, edited") in there for folder in folders)
+        assert house.paid() == 10
+
+    run_virtually(work())
+
+
+@pytest.mark.parametrize("first", ["url", "path"])
+def test_a_listing_may_have_addresses_and_paths(first: str, house: House) -> None:
+    """Whichever comes first: nothing is found anew in later runs, and an edited file is sent."""
+
+    async def work() -> None:
+        house.put(a="a")
+        house.listing = house.inbox.parent / "docs.csv"
+        rows = [",https://example.org/u.pdf\n", "inbox/a.txt,\n"]
+        if first == "path":
+            rows.reverse()
+        house.listing.write_text("path,url\n" + "".join(rows))
+        house.service.read_addresses = True
+        assert await house.run() == {"saved": 2}
+        for edited in (False, True, False):
+            if edited:
+                house.put(a="edited")
+            await asyncio.sleep(HOUR)
+            after = await house.run()
+            assert house.control.exit_code == ExitCode.SUCCESS and after["saved"] == 2
+        assert house.paid() == 3
+
+    run_virtually(work())
+
+
+def test_an_address_in_two_listings_with_other_options_is_two_documents(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is sent once, and neither takes the other's place."""
+
+    async def work() -> None:
+        listings = [house.inbox.parent / f"{name}.csv" for name in "ab"]
+        for pages, listing in enumerate(listings, start=1):
+            listing.write_text(
+                f"url,options.settings.timeout\nhttps://example.org/u.pdf,{60 * pages}\n"
+            )
+
+        def manifest(**values: Any) -> Manifest:
+            return Manifest(
+                **{**values, "sources": tuple(Source(listing=listing) for listing in listings)}
+            )
+
+        monkeypatch.setattr(house_module, "Manifest", manifest)
+        house.service.read_addresses = True
+        for _ in range(3):
+            assert await house.run() == {"saved": 2}
+            await asyncio.sleep(HOUR)
+        assert house.paid() == 2 and len(list(house.out.rglob("*.json"))) == 2
 
     run_virtually(work())
 

@@ -170,6 +170,15 @@ class Finished(NamedTuple):
         return self.input_kind == InputKind.UPLOAD
 
 
+class Alike(NamedTuple):
+    """A result with the same bytes and step as a document that wants one."""
+
+    document: int
+    output: str
+    sha256: str
+    not_served: str | None
+
+
 class Copy(NamedTuple):
     """A document that waits for the outcome of another, its payer, and that outcome.
 

@@ -8,9 +8,7 @@ from collections.abc import Sequence
 
 from batcher.core.lifecycle import MAY_HAVE_COST, OPEN, OUT, State
 from batcher.ledger.queries.fragments import COUNTS_STILL, has_result, listed
-from batcher.ledger.queries.rows import (
-    Copy,
-)
+from batcher.ledger.queries.rows import Alike, Copy
 
 
 class SharingQueries:
@@ -47,19 +45,20 @@ class SharingQueries:
         )
         return [row[0] for row in self._connection.execute(sql, (payer,))]
 
-    def results_like(self, copy: Copy) -> list[tuple[str, str, str | None]]:
-        """Return (output, sha256, not_served) of up to 8 results with the same bytes and step.
+    def results_like(self, copy: Copy, *, below: int | None = None) -> list[Alike]:
+        """Return some results with the same bytes and step, the latest first.
 
-        Its payer's is the first.
+        Only of documents below that number; without it its payer's is the first.
         """
         rows = self._connection.execute(
-            "SELECT DISTINCT o.output, o.output_sha256, o.not_served FROM documents d"
+            "SELECT o.id, o.output, o.output_sha256, o.not_served FROM documents d"
             " JOIN documents o ON o.content = d.content AND o.step = d.step"
             f" AND {has_result('o')}"
-            " WHERE d.id = ? ORDER BY o.id = ? DESC, o.id DESC LIMIT 8",
-            (copy.id, copy.payer),
+            " WHERE d.id = ?1 AND (?2 IS NULL OR o.id < ?2)"
+            " ORDER BY ?2 IS NULL AND o.id = ?3 DESC, o.id DESC LIMIT 8",
+            (copy.id, below, copy.payer),
         )
-        return list(rows)
+        return [Alike._make(row) for row in rows]
 
     def later_verdict(self, copy: Copy) -> Copy | None:
         """Return `copy` with the verdict of a later job on the same bytes, or None.

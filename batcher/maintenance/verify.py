@@ -226,14 +226,16 @@ def remedies_for(
 ) -> RepairPlan:
     """Return the plan. A whole file with the same bytes and step is preferred to fetching again.
 
-    Such a file is on this disk, and its hash was just read.
+    Such a file is on this disk, and its hash was just read. What another document's job gave, the
+    next run fetches for that one, and copies.
     """
     digest = cache(digest)
     whole = {c.id: other for c in broken if (other := _whole_one(asked, digest, c.id)) is not None}
-    fetched = [c for c in broken if c.id not in whole and asked.is_kept(c.id, now)]
-    settled = {*whole, *(c.id for c in fetched)}
-    rest = [c for c in broken if c.id not in settled]
-    payers = asked.payers_of(rest) | whole
+    kept = {c.id: by for c in broken if (by := asked.kept_by(c.id, now)) is not None}
+    fetched = [c for c in broken if c.id not in whole and kept.get(c.id) == c.id]
+    free = kept | whole
+    rest = [c for c in broken if c.id not in free]
+    payers = asked.payers_of(rest, replaced=False) | free
     copied = [(c, payers[c.id]) for c in broken if payers.get(c.id, c.id) != c.id]
     return RepairPlan(tuple(copied), tuple(fetched), tuple(c for c in rest if payers[c.id] == c.id))
 

@@ -43,12 +43,13 @@ class RepairQueries:
         sql = f"{_CANDIDATE} WHERE current = 1 AND output = ? AND output_sha256 IS NOT NULL"
         return _candidate(self._connection.execute(sql, (output,)).fetchone())
 
-    def payers_of(self, chosen: Sequence[Candidate]) -> dict[int, int]:
+    def payers_of(self, chosen: Sequence[Candidate], *, replaced: bool = True) -> dict[int, int]:
         """Return, by document, the one that pays for its bytes and step, or has or may have paid.
 
         For one of several chosen documents with the same bytes and step, that is the document
         itself. One in doubt comes first: the others share its outcome, since its bytes can't be
-        sent beside an open submission.
+        sent beside an open submission. Last comes, unless `replaced` is False, one whose result
+        something newer has replaced.
         """
         again = {c.id for c in chosen}
         payers = dict[int, int]()
@@ -59,7 +60,7 @@ class RepairQueries:
             same = self._connection.execute(
                 "SELECT content, step FROM documents WHERE id = ?", (candidate.id,)
             ).fetchone()
-            others = (row[0] for row in self._connection.execute(_OTHERS, (candidate.id,)))
+            others = (row[0] for row in self._connection.execute(_OTHERS, (candidate.id, replaced)))
             other = next((document for document in others if document not in again), None)
             payers[candidate.id] = first.setdefault(same, candidate.id) if other is None else other
         return payers
@@ -87,15 +88,13 @@ class RepairQueries:
         """Yield (document, output, sha256) of other results with the same bytes and step."""
         yield from self._connection.execute(_WITH_A_RESULT, (document,))
 
-    def is_kept(self, document: int, now: float) -> bool:
-        """Return whether the service still has the result of its last saved attempt."""
-        sql = (
-            "SELECT deadline_at FROM attempts WHERE document = ? AND outcome = 'saved' AND "
-            "cleaned_at IS NULL"
-            " ORDER BY number DESC LIMIT 1"
-        )
-        row = self._connection.execute(sql, (document,)).fetchone()
-        return row is not None and row[0] > now
+    def kept_by(self, document: int, now: float) -> int | None:
+        """Return the document of whose last saved attempt the service still has the result.
+
+        It is the document itself, or another with the same bytes and step; None if there is none.
+        """
+        row = self._connection.execute(_KEPT, (document, now)).fetchone()
+        return row and int(row[0])
 
     def has_saved_at(self, output: str) -> bool:
         """Return whether a result was ever saved at `output`."""
@@ -149,10 +148,19 @@ _IN_DOUBT: Final = frozenset({State.HELD, State.STUCK})
 _OTHERS: Final = f"""
     SELECT o.id FROM documents d
     JOIN documents o ON o.content = d.content AND o.step = d.step AND o.id <> d.id
-    WHERE d.id = ? AND o.payer IS NOT d.id AND (o.state <> 'duplicate' OR o.id = d.payer)
+    WHERE d.id = ?1 AND o.payer IS NOT d.id AND (o.state <> 'duplicate' OR o.id = d.payer)
     AND (o.state IN ({listed(OUT)})
-         OR o.current = 1 AND o.state IN ({listed(OPEN | _IN_DOUBT | {State.SAVED})}))
-    ORDER BY o.id"""
+         OR o.current = 1 AND o.state IN ({listed(OPEN | _IN_DOUBT | {State.SAVED})})
+         OR ?2 AND o.state = 'superseded' AND {has_result("o")})
+    ORDER BY o.state = 'superseded', o.id"""
+_KEPT: Final = """
+    SELECT a.document FROM documents d
+    JOIN attempts a ON a.content = d.content AND a.step = d.step AND a.outcome = 'saved'
+    JOIN documents o ON o.id = a.document AND o.state IN ('saved', 'superseded')
+    WHERE d.id = ? AND a.cleaned_at IS NULL AND a.deadline_at > ?
+    AND a.number = (SELECT max(b.number) FROM attempts b
+                    WHERE b.document = a.document AND b.outcome = 'saved')
+    ORDER BY a.document = d.id DESC, a.deadline_at DESC LIMIT 1"""
 _WITH_A_RESULT: Final = f"""
     SELECT o.id, o.output, o.output_sha256
     FROM documents d JOIN documents o ON o.content = d.content AND o.step = d.step AND o.id <> d.id

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
 from batcher.core.lifecycle import OPEN, OUT, STATES, TO_SUBMIT, State
-from batcher.ledger.queries.fragments import EACH, ELSEWHERE, listed
+from batcher.ledger.queries.fragments import EACH, ELSEWHERE, has_result, listed
 from batcher.ledger.queries.rows import (
     Due,
     Follower,
@@ -204,10 +204,12 @@ _DUE = (
 _TO_SEND = "FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded')"
 _TO_COME = "FROM documents WHERE current = 1 AND state IN ('queued', 'uploaded', 'following')"
 _WHO_PAYS = f"""
-    SELECT min(o.id) FROM documents o
+    SELECT o.id FROM documents o
     WHERE o.content = d.content AND o.step = d.step AND o.id <> d.id
     AND o.payer IS NOT d.id AND (o.state IN ({listed(OUT)})
-    OR o.current = 1 AND o.state IN ({listed(OPEN - {State.DUPLICATE} | {State.SAVED})}))"""
+    OR o.current = 1 AND o.state IN ({listed(OPEN - {State.DUPLICATE} | {State.SAVED})})
+    OR o.state = 'superseded' AND {has_result("o")})
+    ORDER BY o.state = 'superseded', o.id LIMIT 1"""
 _FOLLOWER = (
     "SELECT d.id, u.job, u.state, u.reason, u.kind,"
     f" iif(d.state = 'blocked', ({_WHO_PAYS}), NULL), iif(d.state = 'blocked', d.content || ' ' "

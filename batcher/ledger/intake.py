@@ -116,6 +116,11 @@ def withdraw(connection: sqlite3.Connection, at: float, *, scan: int, limit: int
     return moved
 
 
+def stand_down(connection: sqlite3.Connection, document: int, at: float) -> None:
+    """Make a document make way for what nothing is recorded of; see `_stand_down`."""
+    _stand_down(connection, document, at, Moved())
+
+
 def _stand_down(connection: sqlite3.Connection, document: int, at: float, moved: Moved) -> None:
     """Make the older version no longer current.
 

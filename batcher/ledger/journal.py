@@ -81,7 +81,7 @@ _MARK: Final = "INSERT OR REPLACE INTO meta VALUES ('journal', ?)"
 
 
 class JournalEntry(msgspec.Struct, omit_defaults=True):
-    """One event with its values; for a submission, also the `facts` of its document."""
+    """One event with its values; of a submission and a copy also the `facts` of its document."""
 
     at: float
     event: str
@@ -127,10 +127,10 @@ class Journal:
         if not isinstance(event, KEPT):
             return
         entry: dict[str, Any] = {"at": at, "event": type(event).__name__, "values": event}
-        if isinstance(event, e.Sending):
-            row = connection.execute(_FACTS, (event.document,)).fetchone()
-            facts = zip((*FACTS, *RARE), row, strict=True)
-            entry["facts"] = {name: value for name, value in facts if name in FACTS or value}
+        if isinstance(event, e.Sending) or (
+            isinstance(event, e.Saved) and _is_copy(connection, event.document)
+        ):
+            entry["facts"] = _facts(connection, event.document)
         # encoded like a `JournalEntry`, without first copying each event
         self._lines.append(msgspec.json.encode(entry) + b"\n")
 
@@ -265,12 +265,28 @@ def retold(connection: sqlite3.Connection) -> Iterator[JournalEntry]:
             values["document"] = document
             if "error_name" in told:
                 values["error_name"] = told["error_name"]
-            facts = _facts_of(connection, document, values, uploads) if event == "Sending" else {}
+            facts: dict[str, Any] = {}
+            if event == "Sending":
+                facts = _facts_of(connection, document, values, uploads)
+            elif event == "Saved" and _is_copy(connection, document):
+                facts = _facts(connection, document)
             yield JournalEntry(at, event, values, facts)
 
 
 _EVENTS: Final = "SELECT at, document, event, detail FROM events ORDER BY rowid"
 _HOME: Final = "SELECT service, key_print FROM attempts WHERE nonce = ?"
+
+
+def _is_copy(connection: sqlite3.Connection, document: int) -> bool:
+    """Whether its result is another's, so that nothing else in the journal tells of it."""
+    sql = "SELECT 1 FROM documents WHERE id = ? AND payer IS NOT NULL"
+    return connection.execute(sql, (document,)).fetchone() is not None
+
+
+def _facts(connection: sqlite3.Connection, document: int) -> dict[str, Any]:
+    row = connection.execute(_FACTS, (document,)).fetchone()
+    facts = zip((*FACTS, *RARE), row, strict=True)
+    return {name: value for name, value in facts if name in FACTS or value}
 
 
 def _facts_of(
@@ -282,8 +298,6 @@ def _facts_of(
     """
     row = connection.execute(_HOME, (values["nonce"],)).fetchone() or ("", "")
     values["service"], values["key_print"] = row
-    facts = dict(
-        zip((*FACTS, *RARE), connection.execute(_FACTS, (document,)).fetchone(), strict=True)
-    )
+    facts = _facts(connection, document)
     facts["file_id"] = uploads.get(document) or facts["file_id"] or ""
-    return {name: value for name, value in facts.items() if name in FACTS or value}
+    return facts

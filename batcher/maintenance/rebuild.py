@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from batcher.adapters.clock import SteadyClock
+from batcher.common.names import collision_key
 from batcher.core import events
 from batcher.core.lifecycle import VERDICTS, Impossible, State
 from batcher.errors import AttemptOpen, LedgerError, LedgerForeign
@@ -35,6 +36,7 @@ from batcher.ledger.journal import (
 )
 from batcher.ledger.ledger import healthy, lock, open_ledger
 from batcher.ledger.queries.repair import RepairQueries
+from batcher.ledger.queries.sharing import SharingQueries
 from batcher.ledger.queries.tracking import TrackingQueries
 from batcher.ledger.schema import is_there, refuse_unreadable, who_may_read
 
@@ -214,35 +216,81 @@ class Replay:
         self._journal = journal
         # the number of each document in the lost ledger, and its number here
         self._numbers: dict[int, int] = {}
+        # by number here: its numbers there, of which the journal's are negative where both are told
+        self._known_as: dict[int, set[int]] = defaultdict(set)
 
     def all(self, happened: Iterable[JournalEntry]) -> int:
         """Apply the entries, and return how many of them didn't fit."""
         return sum(not self._take_in(entry) for entry in happened)
 
     def _take_in(self, entry: JournalEntry) -> bool:
+        """Apply an entry; one that doesn't fit leaves nothing behind."""
         old = entry.values["document"]
         try:
-            if entry.facts:
-                self._numbers[old] = self._document(entry.facts, entry.at)
-                self._bring_to_upload(self._numbers[old], entry)
-            elif old not in self._numbers:
-                return False
-            event = entry.happened(self._numbers[old])
-            event_writes.apply(self._connection, event, entry.at)
-            self._journal.note(self._connection, event, entry.at)
-        except (Impossible, AttemptOpen, TypeError):
+            with _all_or_nothing(self._connection):
+                document = self._document_of(entry)
+                if document is None:
+                    return False
+                event = entry.happened(document)
+                self._apply(event, entry.at)
+        except (Impossible, AttemptOpen, TypeError, AssertionError, sqlite3.IntegrityError):
             return False
+        self._numbers[old] = document
+        self._known_as[document].add(old)
+        self._journal.note(self._connection, event, entry.at)
         return True
 
-    def _document(self, facts: dict[str, Any], at: float) -> int:
-        """Return the document with these facts: a known one, or a new version of its source."""
+    def _document_of(self, entry: JournalEntry) -> int | None:
+        """Return the entry's document, brought to the state in which its event can follow."""
+        if not entry.facts:
+            return self._numbers.get(entry.values["document"])
+        document = self._document(entry)
+        if entry.event == "Sending":
+            self._bring_to_upload(document, entry)
+        else:
+            self._bring_to_copy(document, entry)
+        return document
+
+    def _apply(self, event: events.Event, at: float) -> None:
+        if isinstance(event, events.Sending):
+            # What replaced a document isn't told of where nothing was paid for it; but two open
+            # submissions of the same bytes never were.
+            other = SharingQueries(self._connection).who_has_sent(event.document)
+            if other is not None and other != event.document:
+                intake.stand_down(self._connection, other, at)
+        event_writes.apply(self._connection, event, at)
+        if isinstance(event, events.Saved):
+            self._connection.execute(
+                "UPDATE documents SET output_key = ? WHERE id = ?",
+                (collision_key(event.output), event.document),
+            )
+
+    def _document(self, entry: JournalEntry) -> int:
+        """Return the document with the entry's facts: a known one, or a new version of its source.
+
+        Where another document had its place before, that is the one that it replaces: its folder
+        was renamed, of which the journal doesn't tell.
+        """
+        facts = entry.facts
         asked = RepairQueries(self._connection)
         row = asked.current_version(facts["source"], facts["job"], facts["folder"])
+        row = row or asked.current_at(facts["source"], facts["job"], facts["output"])
         if row is not None and row[1:] == (facts["content"], facts["step"]):
-            return row[0]
+            old = entry.values["document"]
+            if all(old == known or (old < 0) != (known < 0) for known in self._known_as[row[0]]):
+                return row[0]
         values = {name: value for name, value in facts.items() if name != "file_id"}
-        intake.admit(self._connection, [intake.Version(**values, replaces=row and row[0])], at)
+        version = intake.Version(**values, replaces=row and row[0])
+        intake.admit(self._connection, [version], entry.at)
         return asked.last_document()
+
+    def _bring_to_copy(self, document: int, entry: JournalEntry) -> None:
+        """Make the document a copy, as it was when it got another's result."""
+        if TrackingQueries(self._connection).state_of(document) is not State.DUPLICATE:
+            asked = RepairQueries(self._connection)
+            payer, *_ = next(asked.results_of_same_bytes(document), (None,))
+            if payer is not None:
+                event_writes.apply(self._connection, events.Rejoined(document, payer), entry.at)
 
     def _bring_to_upload(self, document: int, entry: JournalEntry) -> None:
         """Bring the document to the state in which this submission can follow.
@@ -268,3 +316,16 @@ class Replay:
         event_writes.apply(
             self._connection, events.Uploaded(document, entry.facts["file_id"]), entry.at
         )
+
+
+@contextmanager
+def _all_or_nothing(connection: sqlite3.Connection) -> Iterator[None]:
+    """Undo what the block has written where it raises."""
+    connection.execute("SAVEPOINT entry")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK TO entry")
+        raise
+    finally:
+        connection.execute("RELEASE entry")

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from batcher.common.names import collision_key
 from batcher.core.lifecycle import OPEN, OUT, VERDICTS, State
 from batcher.ledger.queries.fragments import has_result, listed
 from batcher.ledger.queries.rows import Candidate
@@ -117,6 +118,15 @@ class RepairQueries:
             "? AND current = 1"
         )
         row = self._connection.execute(sql, (source, job, folder)).fetchone()
+        return row and (int(row[0]), row[1], row[2])
+
+    def current_at(self, source: str, job: str, output: str) -> tuple[int, str, str] | None:
+        """Return the same of the current document of that source whose result belongs there."""
+        sql = (
+            "SELECT id, content, step FROM documents WHERE source = ? AND job = ? AND output_key = "
+            "? AND current = 1"
+        )
+        row = self._connection.execute(sql, (source, job, collision_key(output))).fetchone()
         return row and (int(row[0]), row[1], row[2])
 
     def last_document(self) -> int:

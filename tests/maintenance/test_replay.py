@@ -118,7 +118,7 @@ def test_a_stuck_document_that_something_unsent_replaced_is_in_nobody_s_way(hous
     jobs = len(house.service.jobs)
     assert digest_of("same") in house.result("b")
     house.lose_and_rebuild()
-    house.night()
+    assert house.night()["saved"] == 1
     assert len(house.service.jobs) == jobs
 
 

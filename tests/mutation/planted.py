@@ -45,6 +45,11 @@ RUN_SPEND: Final = "batcher/ledger/run_spend.py"
 SPENDING: Final = "tests/ledger/test_run_spend.py"
 CLAIM: Final = "batcher/ledger/claim.py"
 CLAIMS: Final = "tests/ledger/test_claim.py"
+IDENTITY: Final = "tests/stages/test_identity.py"
+REPAIR: Final = "batcher/ledger/queries/repair.py"
+AGAIN: Final = "tests/stages/test_done_again.py"
+REBUILD: Final = "batcher/maintenance/rebuild.py"
+REPLAY: Final = "tests/maintenance/test_replay.py"
 
 DEFECTS: Final = (
     Defect(
@@ -273,6 +278,77 @@ DEFECTS: Final = (
         "batcher/ledger/queries/fragments.py",
         (("= 'saved' OR {unsent})))", "IN ('saved', 'queued', 'uploaded'))))"),),
         "tests/ledger/test_intake.py::test_a_result_whose_job_has_failed_since_is_nobody_s",
+    ),
+    # Documents of one name, copies, and what is done again.
+    Defect(
+        "of documents of one name the last one alone waits for consent",
+        "batcher/stages/repay_guard.py",
+        (("(one.folder, one.source, one.job): one", '("", one.source, one.job): one'),),
+        f"{IDENTITY}::test_any_number_of_sources_may_have_the_same_names",
+    ),
+    Defect(
+        "addresses in another listing count as moved",
+        "batcher/manifest/model.py",
+        (("(self.folder, str(self.listing))", "(self.folder,)"),),
+        f"{IDENTITY}::test_an_address_in_two_listings_with_other_options_is_two_documents",
+    ),
+    Defect(
+        "all rows of a listing count as those of the first one's folder",
+        "batcher/stages/scanner.py",
+        (
+            (
+                "others = sorted(folders - {folder})",
+                "others = sorted(folders - {group[0].folder})",
+            ),
+        ),
+        f"{IDENTITY}::test_a_listing_may_have_addresses_and_paths",
+    ),
+    Defect(
+        "of many results of the same bytes only the latest are looked for",
+        "batcher/stages/copier.py",
+        (("some = self._ledger.sharing.results_like(copy, below=below)", "some = []"),),
+        "tests/stages/test_copies.py::test_of_many_results_the_one_that_is_still_there_is_found",
+    ),
+    Defect(
+        "a retry doesn't know what has been replaced",
+        REPAIR,
+        (("OR ?2 AND o.state = 'superseded'", "OR 0 AND o.state = 'superseded'"),),
+        f"{AGAIN}::test_a_document_that_failed_takes_the_result_that_its_twin_had_before_it_was_edited",
+    ),
+    Defect(
+        "a repair knows the document's own jobs alone",
+        REPAIR,
+        (
+            (
+                "WHERE d.id = ? AND a.cleaned_at IS NULL",
+                "WHERE d.id = ? AND a.document = d.id AND a.cleaned_at IS NULL",
+            ),
+        ),
+        f"{AGAIN}::test_a_copy_is_fetched_again_where_the_service_still_has_its_payers_job",
+    ),
+    Defect(
+        "the journal doesn't tell of copies",
+        "batcher/ledger/journal.py",
+        (("isinstance(event, e.Saved) and _is_copy(connection, event.document)", "False"),),
+        f"{REPLAY}::test_a_copy_is_known_where_it_lies",
+    ),
+    Defect(
+        "a renamed folder's documents stand beside those of the old one",
+        REBUILD,
+        (("row = row or asked.current_at(", "row = row and asked.current_at("),),
+        f"{REPLAY}::test_a_folder_that_was_renamed_holds_the_same_documents",
+    ),
+    Defect(
+        "bytes that came back are the version that they were before",
+        REBUILD,
+        (("if all(old == known or", "if True or all(old == known or"),),
+        f"{REPLAY}::test_the_same_bytes_that_came_back_are_a_version_of_their_own",
+    ),
+    Defect(
+        "what made way for something unsent stays in the way",
+        REBUILD,
+        (("intake.stand_down(self._connection, other, at)", "pass"),),
+        f"{REPLAY}::test_a_stuck_document_that_something_unsent_replaced_is_in_nobody_s_way",
     ),
 )
 

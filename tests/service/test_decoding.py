@@ -30,6 +30,29 @@ def test_an_encoding_is_guessed(encoding: str) -> None:
     assert (found.text, found.sure) == (TEXTS[encoding], False)
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [b"2026 ok\0" * 50, b"<p>hello\0 world</p>", b"abc\0def\0\nghi", "2026 ök\0".encode() * 50],
+)
+def test_text_that_is_padded_with_zeros_isnt_utf_16(raw: bytes) -> None:
+    assert decode(raw).text == raw.decode()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Größe 4 über 5",
+        "Все люди рождаются свободными и равными",
+        "Όλοι οι άνθρωποι γεννιούνται ελεύθεροι",
+        "すべての人間は、 生まれながらにして 自由であり、\n平等である。\n",
+        "מסמך אחד ועוד אחד",
+    ],
+)
+def test_utf_16_is_known_by_its_blanks(encoding: str, text: str) -> None:
+    assert decode(text.encode(encoding)).text == text
+
+
 @pytest.mark.parametrize("encoding", TEXTS)
 def test_a_declared_encoding_is_sure(encoding: str) -> None:
     found = decode(TEXTS[encoding].encode(encoding), encoding.upper())

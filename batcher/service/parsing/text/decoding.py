@@ -81,6 +81,25 @@ _ODD_CASE: Final = re.compile(
 )
 # Thai, kana with its marks, Chinese, Korean, wide forms
 _EASTERN: Final = ("\u0e00\u0e7f", "\u3000\u30ff", "\u3400\u9fff", "\uac00\ud7a3", "\uff00\uffef")
+_CONTROLS: Final = re.compile(rb"[\x80-\x84\x86-\x9f]")  # 85 ends lines on some machines
+# Python's codecs for text that aren't character sets: their bytes mean something else.
+_NO_CHARSETS: Final = frozenset(
+    "idna punycode unicode_escape raw_unicode_escape undefined mbcs oem".split()
+)
+# These write every character with bytes below 128, so that their texts are valid UTF-8 as well.
+_SEVEN_BIT: Final = frozenset(
+    "iso2022_jp iso2022_jp_1 iso2022_jp_2 iso2022_jp_3 iso2022_jp_ext iso2022_kr hz utf-7".split()
+)
+# a capital within a word, or letters of two scripts: the wrong encoding's work
+_ODD_CASE: Final = re.compile(
+    r"[a-zа-яёα-ωάέήίόύώ][À-ÖØ-ÞŒŠŽŸА-ЯЁΑ-Ω]|[a-z][\u0370-\u0e7f]|[\u0370-\u0e7f][a-z]"
+)
+# what Chinese, Japanese and Korean are written with; all use the marks and the wide forms
+_KANA: Final = "\u3040-\u30ff\uff61-\uff9f"
+_HAN: Final = "\u3400-\u9fff"
+_HANGUL: Final = "\uac00-\ud7a3"
+_WIDE_FORMS: Final = "\u3000-\u303f\uff00-\uff60"
+_CONTROLS: Final = re.compile(rb"[\0-\x08\x0e-\x1f\x7f]")
 _SHIFTS: Final = re.compile(rb"\x1b\$[@B]")  # a text begins Japanese characters with it
 # What a text without any hint may be, the likelier first, and for each alphabet the letters above
 # ASCII of the languages that are written in it. Encodings of one family differ in few bytes, so
@@ -181,8 +200,8 @@ def _codec(label: str | None) -> str | None:
 def _wide(raw: bytes, named: str | None) -> str | None:
     """Return the kind of UTF-16 or UTF-32 without a mark that `raw` is, or None.
 
-    Its texts have zeros in every other byte wherever a blank or a line's end stands; no text in
-    another encoding has any.
+    Its texts have zeros in every other byte wherever a blank or a line's end stands. Texts in
+    other encodings have zeros only as padding, between fields that can be read without them.
     """
     sample = raw[:_SAMPLE]
     if 0 not in sample:
@@ -200,7 +219,14 @@ def _wide(raw: bytes, named: str | None) -> str | None:
     # a fortieth: text in Cyrillic or Chinese has zeros only in blanks and line ends
     if max(low, high) * 40 < len(sample) or min(low, high) * 10 > max(low, high):
         return None
+    if max(low, high) * 4 < len(sample) and _is_readable(sample.replace(b"\0", b"")):
+        return None
     return "utf-16-le" if high > low else "utf-16-be"
+
+
+def _is_readable(raw: bytes) -> bool:
+    """Tell whether bytes are UTF-8 without control characters, but for those of lines and tabs."""
+    return _CONTROLS.search(raw) is None and raw.decode("utf-8", "ignore").encode() == raw
 
 
 def _is_mostly_utf8(text: str) -> bool:

@@ -53,6 +53,21 @@ def test_utf_16_is_known_by_its_blanks(encoding: str, text: str) -> None:
     assert decode(text.encode(encoding)).text == text
 
 
+@pytest.mark.parametrize(
+    ("label", "encoding", "text"),
+    [
+        ("iso-8859-15", "cp1252", "“20 €” – für Müller"),
+        ("iso-8859-15", "iso8859-15", "20 € für Müller"),
+        ("iso-8859-2", "cp1250", "„Wziąć książkę” – proszę"),
+        ("iso-8859-2", "iso8859-2", "Wziąć książkę"),
+    ],
+)
+def test_the_set_of_windows_is_known_by_what_isos_doesnt_have(
+    label: str, encoding: str, text: str
+) -> None:
+    assert decode(text.encode(encoding), label).text == text
+
+
 @pytest.mark.parametrize("encoding", TEXTS)
 def test_a_declared_encoding_is_sure(encoding: str) -> None:
     found = decode(TEXTS[encoding].encode(encoding), encoding.upper())

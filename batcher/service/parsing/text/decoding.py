@@ -67,6 +67,16 @@ _MEANT: Final = {
     "ucs-2": "utf-16",
     "iso-10646-ucs-2": "utf-16",
 }
+# Windows' sets that differ from ISO's in letters too, so that a label isn't enough: a text is of
+# them if it has what are control characters in ISO's.
+_WINDOWS: Final = {
+    "iso8859-2": "cp1250",
+    "iso8859-7": "cp1253",
+    "iso8859-8": "cp1255",
+    "iso8859-13": "cp1257",
+    "iso8859-15": "cp1252",
+}
+_ISO_CONTROLS: Final = re.compile(rb"[\x80-\x84\x86-\x9f]")  # 85 ends lines on some machines
 # Python's codecs for text that aren't character sets: their bytes mean something else.
 _NO_CHARSETS: Final = frozenset(
     "idna punycode unicode_escape raw_unicode_escape undefined mbcs oem".split()
@@ -175,6 +185,8 @@ def decode(raw: bytes, declared: str | None = None) -> Decoded:
     if as_utf8.sure or _is_mostly_utf8(as_utf8.text):
         return as_utf8
     if named is not None and not named.startswith("utf-"):
+        if named in _WINDOWS and _ISO_CONTROLS.search(raw):
+            named = _WINDOWS[named]
         as_named = _replaced(raw, named)
         if as_named.sure or _is_mostly_right(as_named.text):
             return as_named

@@ -31,6 +31,65 @@ def test_an_encoding_is_guessed(encoding: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "10 µm ± 2 µm",
+        "item;tol\nshaft;±0,5\nhole;±0,2",
+        "price\n5 €",
+        "“Quote” – it’s €\n5",
+        "1 ½ cups flour\n¾ cup milk\n¼ tsp salt",
+        "Fee: ¥ 1000",
+        "Total ÷ 4",
+        "2 × 3 = 6",
+        "See ¶ 3 and § 4",
+        "¬ a ¦ b",
+        "3 ½ cups at 350 ºF, 1ª edición",
+        "20°C, 5 m³, 3 m²",
+        "±½",
+        "R²=0.98, mean±SD",
+        "©Acme, Product® and Name™",
+        "¿Qué? ¡Olé!",
+        "it’s",
+        "‘slug’",
+        "à la carte",
+        "Œuvre",
+        "ÄÖÜäöüß",
+        "Ž",
+    ],
+)
+def test_signs_in_a_western_text_are_no_letters_of_another_alphabet(text: str) -> None:
+    assert decode(text.encode("cp1252")).text == text
+
+
+RUSSIAN = "привет мир это обычный текст на русском языке и больше ничего"
+
+
+@pytest.mark.parametrize("encoding", ["koi8-r", "cp1251", "iso8859-5"])
+@pytest.mark.parametrize(
+    "text", [RUSSIAN, RUSSIAN.upper(), RUSSIAN.title()], ids=["lower", "upper", "title"]
+)
+def test_the_case_of_a_russian_text_stays(encoding: str, text: str) -> None:
+    assert decode(text.encode(encoding)).text == text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("iso8859-2", "Chcę wziąć książkę, żeby się uczyć"),
+        ("iso8859-2", "Příliš žluťoučký kůň úpěl ďábelské ódy"),
+        ("cp1250", "Příliš žluťoučký kůň úpěl ďábelské ódy"),
+        ("cp1251", "Цена: 5 € ± 2 %"),
+        ("cp874", "มนุษย์ทั้งหลายเกิดมามีอิสระและเสมอภาคกัน"),
+        ("cp932", "ﾔﾏﾀﾞ ﾀﾛｳ 1000\nｽｽﾞｷ ｲﾁﾛｳ 2000\n"),
+        ("cp932", "単価 500 円、送料込み"),
+        ("mac_roman", "Größe und Übermaß, schön für Müller"),
+    ],
+)
+def test_words_of_another_alphabet_are_shown_by_their_letters(encoding: str, text: str) -> None:
+    assert decode(text.encode(encoding)).text == text
+
+
+@pytest.mark.parametrize(
     "raw",
     [b"2026 ok\0" * 50, b"<p>hello\0 world</p>", b"abc\0def\0\nghi", "2026 ök\0".encode() * 50],
 )

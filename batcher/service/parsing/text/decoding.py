@@ -87,21 +87,6 @@ _SEVEN_BIT: Final = frozenset(
 )
 # a capital within a word, or letters of two scripts: the wrong encoding's work
 _ODD_CASE: Final = re.compile(
-    r"[a-zа-яёα-ωάέήίόύώ][À-ÖØ-ÞА-ЯЁΑ-Ω]|[a-z][\u0370-\u0e7f]|[\u0370-\u0e7f][a-z]"
-)
-# Thai, kana with its marks, Chinese, Korean, wide forms
-_EASTERN: Final = ("\u0e00\u0e7f", "\u3000\u30ff", "\u3400\u9fff", "\uac00\ud7a3", "\uff00\uffef")
-_CONTROLS: Final = re.compile(rb"[\x80-\x84\x86-\x9f]")  # 85 ends lines on some machines
-# Python's codecs for text that aren't character sets: their bytes mean something else.
-_NO_CHARSETS: Final = frozenset(
-    "idna punycode unicode_escape raw_unicode_escape undefined mbcs oem".split()
-)
-# These write every character with bytes below 128, so that their texts are valid UTF-8 as well.
-_SEVEN_BIT: Final = frozenset(
-    "iso2022_jp iso2022_jp_1 iso2022_jp_2 iso2022_jp_3 iso2022_jp_ext iso2022_kr hz utf-7".split()
-)
-# a capital within a word, or letters of two scripts: the wrong encoding's work
-_ODD_CASE: Final = re.compile(
     r"[a-zа-яёα-ωάέήίόύώ][À-ÖØ-ÞŒŠŽŸА-ЯЁΑ-Ω]|[a-z][\u0370-\u0e7f]|[\u0370-\u0e7f][a-z]"
 )
 # what Chinese, Japanese and Korean are written with; all use the marks and the wide forms
@@ -113,7 +98,17 @@ _CONTROLS: Final = re.compile(rb"[\0-\x08\x0e-\x1f\x7f]")
 _SHIFTS: Final = re.compile(rb"\x1b\$[@B]")  # a text begins Japanese characters with it
 # What a text without any hint may be, the likelier first, and for each alphabet the letters above
 # ASCII of the languages that are written in it. Encodings of one family differ in few bytes, so
-# that only these tell French from Czech. Those without letters are told by the library.
+# that only these tell French from Czech.
+_WESTERN: Final = (
+    "àâæçéèêëîïôœùûüÿ",
+    "äöüßé",
+    "áàçéèíïñóòúü",
+    "áâãàçéêíóôõúü",
+    "àèéìíòóùú",
+    "åäöæøéèüóà",
+    "áéíóúýþðæö",
+    "éèêëïöüáíó",
+)
 _LATIN_2: Final = (
     "ąćęłńóśźż",
     "áčďéěíňóřšťúůýž",
@@ -124,16 +119,7 @@ _LATIN_2: Final = (
 )
 _RUSSIAN: Final = "абвгдежзийклмнопрстуфхцчшщъыьэюяё"
 _LANGUAGES: Final[Mapping[str, tuple[str, ...]]] = {
-    "cp1252": (
-        "àâæçéèêëîïôœùûüÿ",
-        "äöüßé",
-        "áàçéèíïñóòúü",
-        "áâãàçéêíóôõúü",
-        "àèéìíòóùú",
-        "åäöæøéèüóà",
-        "áéíóúýþðæö",
-        "éèêëïöüáíó",
-    ),
+    "cp1252": _WESTERN,
     "cp1255": ("אבגדהוזחטיךכלםמןנסעףפץצקרשת",),
     "cp1251": (_RUSSIAN, "абвгґдеєжзиіїйклмнопрстуфхцчшщьюя’", "абвгдежзиіўйклмнопрстуфхцчшыьэюяё"),
     "cp1250": _LATIN_2,
@@ -144,18 +130,46 @@ _LANGUAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "koi8_r": (_RUSSIAN,),
     "iso8859_2": _LATIN_2,
     "iso8859_5": (_RUSSIAN,),
-    "cp932": (),
-    "gb18030": (),
-    "cp949": (),
-    "euc_jp": (),
-    "big5": (),
-    "cp874": (),
+    "cp874": ("กขคฆงจฉชซฌญฎฏฐฑฒณดตถทธนบปผฝพฟภมยรฤลวศษสหฬอฮฯะัาำิีึืุูเแโใไๆ็่้๊๋์",),
+    "mac_roman": _WESTERN,
+}
+_SCRIPTS: Final[Mapping[str, re.Pattern[str]]] = {
+    "cp932": re.compile(f"[{_KANA}{_HAN}{_WIDE_FORMS}]"),
+    "gb18030": re.compile(f"[{_HAN}{_WIDE_FORMS}]"),
+    "cp949": re.compile(f"[{_HANGUL}{_WIDE_FORMS}]"),
+    "euc_jp": re.compile(f"[{_KANA}{_HAN}{_WIDE_FORMS}]"),
+    "big5": re.compile(f"[{_HAN}{_WIDE_FORMS}]"),
 }
 # the older sets within them, which hold nearly all characters that a text has
 _NARROW: Final = {"cp949": "euc_kr", "gb18030": "gb2312"}
-_SIGNS: Final = frozenset("\xa0«»“”„‘’‚–—…€£§°©®™•·º¿¡²³½´№×")  # stand in any text
+# Signs stand in texts of any language and speak for none. Those of the first kind stand anywhere,
+# those of the second not between letters, those of the third not after a letter: there they are
+# letters of another encoding, as in the Polish "wzi±æ".
+_QUOTES: Final = "\xa0\xad«»“”„‘’‚‹›–—…·•´×÷€№"
+_AFTER_WORDS: Final = "§©®™°ªº²³¹†‡‰¨¸"
+_BEFORE_WORDS: Final = "¡¿¢£¤¥¦¬¯±µ¶¼½¾"
+_SIGNS: Final = re.compile(
+    rf"[{_QUOTES}]|[{_AFTER_WORDS}](?![^\W\d_])|(?<![^\W\d_])[{_AFTER_WORDS}{_BEFORE_WORDS}]"
+)
+# two characters or more, of which those above ASCII may be letters
+_LATIN_WORD: Final = re.compile(r"[A-Za-z\x80-\U0010ffff]{2,}")
+_OTHER_WORD: Final = re.compile(r"[\x80-\U0010ffff]{2,}")
+# wide ones alone too, but not beside a Latin letter
+_EASTERN_WORD: Final = re.compile(r"[\x80-\U0010ffff]{2,}|(?<![A-Za-z])[\u3000-\ud7a3](?![A-Za-z])")
+_WORDS: Final = {
+    "cp1252": re.compile(r"[\x80-\U0010ffff]"),  # has words like the French "à"
+    **dict.fromkeys(("cp1250", "cp1254", "cp1257", "iso8859_2", "mac_roman"), _LATIN_WORD),
+}
 # bytes that a guess is made from
 _SAMPLE: Final = 1 << 16
+_GOOD_FIT: Final = 0.8  # real texts have a few foreign names and rare characters
+_LEAST_FIT: Final = 0.5  # what fits less isn't shown to be of any language
+_UNFIT: Final = (0.0, 0.0)
+# These are about two thirds of a text in their alphabet. They tell encodings apart that write the
+# same alphabet in another order, as KOI8-R does with lowercase where cp1251 has capitals.
+_FREQUENT: Final = frozenset(
+    "оеаинтсрвлі" + "יוהלאתרבשמ" + "αοιετσνηρκ" + "اليمنرتبود" + "านรเงกอม่้ั" + "éäöüßàèçñóíãåøæêáúœ"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,43 +270,47 @@ def _is_mostly_right(text: str) -> bool:
 
 
 def _guess(raw: bytes) -> str:
-    """Return the likeliest encoding of a text that isn't UTF-8: cp1252 unless another is shown."""
+    """Return the likeliest encoding of a text that isn't UTF-8: cp1252 unless another is shown.
+
+    All are tried where none that the library finds fits well.
+    """
     from charset_normalizer import from_bytes
 
     sample = _sample(raw)
-    found = from_bytes(sample, cp_isolation=list(_LANGUAGES))
+    known = [*_LANGUAGES, *_SCRIPTS]
+    found = from_bytes(sample, cp_isolation=known)
     named = [name for match in found for name in match.could_be_from_charset]
-    plausible = [name for name in _LANGUAGES if name in named]
-    if not plausible:
-        return "cp1252"
-    return max(plausible, key=lambda name: (_fit(sample, name), -_rank(named, name)))
+    for names in (["cp1252", *named], known):
+        # Alphabets in our order, the usual before the rare, then others in the library's.
+        ranked = [name for name in _LANGUAGES if name in names]
+        ranked += [name for name in names if name in _SCRIPTS]
+        fits = {name: _fit(sample, name) for name in ranked}
+        best = max(ranked, key=fits.__getitem__)
+        if fits[best][0] >= _GOOD_FIT:
+            return best
+    return best if fits[best][0] >= _LEAST_FIT else "cp1252"
 
 
-def _rank(named: list[str], encoding: str) -> int:
-    """Return the place of an encoding: alphabets in our order, others in the library's."""
-    if _LANGUAGES[encoding]:
-        return list(_LANGUAGES).index(encoding)
-    return len(_LANGUAGES) + named.index(encoding)
+def _fit(raw: bytes, encoding: str) -> tuple[float, float]:
+    """Return how well `raw` in this encoding is of one language, up to 1, and how usual that is.
 
-
-def _fit(raw: bytes, encoding: str) -> float:
-    """Return how well `raw` in this encoding is of one language, from 0 to 1."""
-    text = raw.decode(_NARROW.get(encoding, encoding), "replace")
-    foreign = [character for character in text if character > "\x7f" and character not in _SIGNS]
+    Only characters in words speak for it; signs speak neither for nor against.
+    """
+    text = _SIGNS.sub(" ", raw.decode(_NARROW.get(encoding, encoding), "replace"))
+    foreign = sum(character > "\x7f" for character in text)
     if not foreign:
-        return 1.0
-    languages = _LANGUAGES[encoding]
-    if not languages:
-        return sum(map(_is_eastern, foreign)) / len(foreign)
-    lowered = [character if character == "İ" else character.lower() for character in foreign]
+        return (1.0, 1.0) if encoding == "cp1252" else _UNFIT
+    if encoding in _SCRIPTS:
+        words = "".join(_EASTERN_WORD.findall(text))
+        return len(_SCRIPTS[encoding].findall(words)) / foreign, 0.0
+    words = "".join(_WORDS.get(encoding, _OTHER_WORD).findall(text)).replace("İ", "ı").lower()
+    language = max(_LANGUAGES[encoding], key=lambda letters: sum(map(words.count, letters)))
+    known = [character for character in words if character in language]
+    if encoding != "cp1252" and len(set(known)) < 2:
+        return _UNFIT  # a letter that is the only one may be a sign of cp1252
     odd = len(_ODD_CASE.findall(text)) * 2
-    known = max(sum(map(letters.__contains__, lowered)) for letters in languages)
-    return (known - odd) / len(foreign)
-
-
-def _is_eastern(character: str) -> bool:
-    """Tell whether a character is of Thai, Japanese, Chinese or Korean words."""
-    return any(first <= character <= last for first, last in _EASTERN)
+    usual = sum(character in _FREQUENT for character in words)
+    return (len(known) - odd) / foreign, usual / foreign
 
 
 def _sample(raw: bytes) -> bytes:

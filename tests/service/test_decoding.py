@@ -127,6 +127,13 @@ def test_the_set_of_windows_is_known_by_what_isos_doesnt_have(
     assert decode(text.encode(encoding), label).text == text
 
 
+@pytest.mark.parametrize("label", ["us-ascii", "ascii", "utf-8"])
+@pytest.mark.parametrize("encoding", ["cp1252", "koi8-r", "cp1251", "euc_jp"])
+def test_a_label_that_its_bytes_prove_wrong_is_left_for_a_guess(label: str, encoding: str) -> None:
+    found = decode(TEXTS[encoding].encode(encoding), label)
+    assert (found.text, found.sure) == (TEXTS[encoding], False)
+
+
 @pytest.mark.parametrize("encoding", TEXTS)
 def test_a_declared_encoding_is_sure(encoding: str) -> None:
     found = decode(TEXTS[encoding].encode(encoding), encoding.upper())

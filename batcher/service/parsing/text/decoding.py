@@ -22,9 +22,7 @@ _MARKS: Final = (
 # What labels mean in practice, as the WHATWG encoding standard has it: each name on the left is
 # used for texts of the larger encoding on the right, or isn't known to Python at all.
 _MEANT: Final = {
-    "ascii": "cp1252",
-    "us-ascii": "cp1252",
-    "ansi_x3.4-1968": "cp1252",
+    "ansi_x3.4-1968": "ascii",
     "iso-8859-1": "cp1252",
     "iso8859-1": "cp1252",
     "latin1": "cp1252",
@@ -198,7 +196,8 @@ def decode(raw: bytes, declared: str | None = None) -> Decoded:
     as_utf8 = _replaced(raw, "utf-8")
     if as_utf8.sure or _is_mostly_utf8(as_utf8.text):
         return as_utf8
-    if named is not None and not named.startswith("utf-"):
+    # Bytes above ASCII prove a label wrong that says ASCII or UTF-8.
+    if named is not None and not named.startswith(("utf-", "ascii")):
         if named in _WINDOWS and _ISO_CONTROLS.search(raw):
             named = _WINDOWS[named]
         as_named = _replaced(raw, named)

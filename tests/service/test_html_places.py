@@ -202,3 +202,45 @@ def test_too_many_tags_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(DocumentProblem) as caught:
         read(tmp_path / "page.html", "<p>x" * 10)
     assert caught.value.name == "DOCUMENT_TOO_LARGE"
+
+
+ATTRIBUTES = " ".join(f"a{number}=1" for number in range(900))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<p " + " ".join(f"a{number}=1" for number in range(200_000)) + ">x",
+        "<p " + "a/b\n" * 500_000,
+        "".join(f"<body a{number}>" for number in range(100_000)),
+        # what is a value and what isn't depends on where the first tag begins
+        f'<!-- <a b=" --><p {ATTRIBUTES} c="<a " {ATTRIBUTES}>x',
+        '<a b="' * 300_000,
+        "<a =" * 300_000,
+        # the tag of `b` is one too many, and would be left out
+        "<b>" * 60 + f"<p {ATTRIBUTES} <b>" * 9,
+    ],
+    ids=lambda page: page[:20],
+)
+@pytest.mark.timeout(60)  # the parser alone would take minutes
+def test_too_many_attributes_are_refused(tmp_path: Path, page: str) -> None:
+    with pytest.raises(DocumentProblem, match="more than 1,000 attributes") as caught:
+        read(tmp_path / "page.html", page)
+    assert caught.value.name == "DOCUMENT_TOO_LARGE"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        f"<p {ATTRIBUTES}>seen",
+        f"<p title='{'a word ' * 200_000}'>seen",
+        f"<svg><path d='{'M 1 2 L 3 4 ' * 200_000}'/></svg>seen",
+        f"<script>for (i = 0; i<n; i++) {{ {'a = b; ' * 2000} }}</script>seen",
+        "<a<a<a" * 100_000 + ">seen",
+        "<p title='<b class=\"c\">x</b>'>" * 10_000 + "seen",
+    ],
+    ids=lambda page: page[:20],
+)
+def test_large_values_are_no_attributes(tmp_path: Path, page: str) -> None:
+    """Nor are words in a script, though one may look like a tag."""
+    assert text_of(read(tmp_path / "page.html", page)) == "seen"

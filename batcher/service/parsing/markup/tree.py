@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from batcher.reducto.api_types import ErrorName
+from batcher.service.parsing.markup.attributes import MOST_ATTRIBUTES, with_few_attributes
 from batcher.service.parsing.markup.nesting import flattened
 from batcher.service.parsing.pages import DocumentProblem, corrupt
 
@@ -56,12 +57,18 @@ def parsed(text: str) -> Any:
     from selectolax.lexbor import LexborHTMLParser, SelectolaxError
 
     if text.count("<") > MOST_TAGS and sum(1 for _ in _MARKUP.finditer(text)) > MOST_TAGS:
-        message = f"it has more than {MOST_TAGS:,} tags"
-        raise DocumentProblem(ErrorName.DOCUMENT_TOO_LARGE, message, 413)
+        raise _too_large(f"it has more than {MOST_TAGS:,} tags")
+    bounded = with_few_attributes(flattened(text))
+    if bounded is None:
+        raise _too_large(f"one of its tags has more than {MOST_ATTRIBUTES:,} attributes")
     try:
-        return LexborHTMLParser(flattened(text))
+        return LexborHTMLParser(bounded)
     except (SelectolaxError, ValueError, RuntimeError) as error:
         raise corrupt(f"the HTML can't be read: {error}") from error
+
+
+def _too_large(message: str) -> DocumentProblem:
+    return DocumentProblem(ErrorName.DOCUMENT_TOO_LARGE, message, 413)
 
 
 def children(node: Any) -> Iterator[Any]:

@@ -53,7 +53,7 @@ _WORDS: Final = (
     "picturealt chartalt headerleft headercenter headerright footertext firstheader evenfooter "
     "prompttitle prompttext buttontext hiddensheet hiddencell chartsheet titlealone "
     "chartbox linebreak1 linebreak2 percent15.5% thousands1,234.50 2026-03-04 36:15:00 TRUE "
-    "#DIV/0! escapedtext modernchart legacybox"
+    "#DIV/0! escapedtext modernchart legacybox externalseries 98765 87654"
 ).split()
 
 
@@ -131,8 +131,12 @@ def _parts() -> dict[str, str | bytes]:
             ("u", f"{_LINKS}/chartUserShapes", "../drawings/drawing3.xml")
         ),
         "xl/charts/chart2.xml": f"<c:chartSpace {_DRAWING}><c:title><c:tx><c:rich>"
-        f"{_text('titlealone')}</c:rich></c:tx></c:title></c:chartSpace>",
-        "xl/charts/chartEx1.xml": f'<cx:chartSpace xmlns:cx="urn:cx" {_DRAWING}><cx:title><cx:tx>'
+        f"{_text('titlealone')}</c:rich></c:tx></c:title><c:ser><c:tx><c:v>externalseries</c:v>"
+        "</c:tx><c:val><c:numRef><c:f>[1]other!$A$1</c:f><c:numCache><c:pt idx='0'>"
+        "<c:v>98765</c:v></c:pt></c:numCache></c:numRef></c:val></c:ser></c:chartSpace>",
+        "xl/charts/chartEx1.xml": f'<cx:chartSpace xmlns:cx="urn:cx" {_DRAWING}>'
+        "<cx:chartData><cx:data id='0'><cx:numDim type='val'><cx:lvl><cx:pt idx='0'>87654</cx:pt>"
+        "</cx:lvl></cx:numDim></cx:data></cx:chartData><cx:title><cx:tx>"
         f"<cx:rich>{_text('modernchart')}</cx:rich></cx:tx></cx:title></cx:chartSpace>",
         "xl/diagrams/data1.xml": f"<dgm:dataModel {_DRAWING}><dgm:ptLst><dgm:pt><dgm:t>"
         f"{_text('smarttext')}</dgm:t></dgm:pt></dgm:ptLst></dgm:dataModel>",

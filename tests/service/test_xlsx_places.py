@@ -170,3 +170,69 @@ def test_a_workbook_without_a_sheet_that_can_be_read_is_corrupt(tmp_path: Path) 
     with pytest.raises(DocumentProblem, match="sheetname") as caught:
         read(tmp_path / "a.xlsx", changed(CONTENT, {**parts, **rels}))
     assert caught.value.name == ErrorName.DOCUMENT_CORRUPT
+
+
+def chart_text(tmp_path: Path, series: str, more: str = "") -> str:
+    """Return the text of a workbook whose first chart has these series."""
+    space = "<c:chartSpace xmlns:c='urn:c' xmlns:cx='urn:cx'>{}</c:chartSpace>"
+    part = space.format(f"<c:barChart>{series}</c:barChart>{more}").encode()
+    return text_of(read(tmp_path / "a.xlsx", changed(CONTENT, {"xl/charts/chart1.xml": part})))
+
+
+def values(name: str, points: dict[int, str], cells: str, code: str = "General") -> str:
+    """Return an element of a series with these values, taken from these cells."""
+    told = "".join(f"<c:pt idx='{at}'><c:v>{text}</c:v></c:pt>" for at, text in points.items())
+    cache = f"<c:numCache><c:formatCode>{code}</c:formatCode>{told}</c:numCache>"
+    return f"<c:{name}><c:numRef><c:f>{cells}</c:f>{cache}</c:numRef></c:{name}>"
+
+
+def test_the_values_of_a_chart_stand_by_their_categories(tmp_path: Path) -> None:
+    """And are formatted as it shows them, where they are from another workbook."""
+    months = values("cat", {0: "Jan", 1: "Feb", 2: "Mar"}, "[1]other!$A$2:$A$4", "")
+    shares = values("val", {0: "0.155", 2: "0.3"}, "[1]other!$B$2:$B$4", "0.0%")
+    name = values("tx", {0: "Share"}, "[1]other!$B$1", "")
+    text = chart_text(tmp_path, f"<c:ser>{name}{months}{shares}</c:ser>")
+    assert "|  | Share |\n| --- | --- |\n| Jan | 15.5% |\n| Feb |  |\n| Mar | 30.0% |" in text
+
+
+def test_each_series_of_a_chart_has_its_own_horizontal_values(tmp_path: Path) -> None:
+    first = values("xVal", {0: "1"}, "[1]o!$A$1") + values("yVal", {0: "10"}, "[1]o!$B$1")
+    second = values("xVal", {0: "2"}, "[1]o!$C$1") + values("yVal", {0: "20"}, "[1]o!$D$1")
+    text = chart_text(tmp_path, f"<c:ser>{first}</c:ser><c:ser>{second}</c:ser>")
+    assert "| 1 | 10 | 2 | 20 |" in text
+
+
+def test_levels_of_categories_are_one_column(tmp_path: Path) -> None:
+    levels = "".join(
+        f"<c:lvl><c:pt idx='0'><c:v>{name}</c:v></c:pt></c:lvl>" for name in ("May", "2026")
+    )
+    categories = f"<c:cat><c:multiLvlStrCache>{levels}</c:multiLvlStrCache></c:cat>"
+    series = f"<c:ser>{categories}{values('val', {0: '5'}, '[1]other!$A$1')}</c:ser>"
+    assert "| 2026 May | 5 |" in chart_text(tmp_path, series)
+
+
+def test_only_the_series_that_are_in_no_cell_are_a_table(tmp_path: Path) -> None:
+    here = values("val", {0: "7"}, "sheetname!$A$4")
+    there = values("val", {0: "4321"}, "[1]other!$A$4")
+    names = [f"<c:tx><c:v>{name}</c:v></c:tx>" for name in ("innername", "outername")]
+    series = f"<c:ser>{names[0]}{here}</c:ser><c:ser>{names[1]}{there}</c:ser>"
+    text = chart_text(tmp_path, series)
+    assert "| outername |\n| --- |\n| 4321 |" in text
+    assert text.count("innername") == text.count("outername") == 1
+
+
+def test_an_extended_chart_of_cells_is_no_table(tmp_path: Path) -> None:
+    """Its formula is a name that the program makes for cells of the workbook."""
+    data = (
+        "<cx:chartData><cx:data id='0'><cx:numDim type='val'><cx:f>_xlchart.v1.1</cx:f><cx:lvl>"
+        "<cx:pt idx='0'>4321</cx:pt></cx:lvl></cx:numDim></cx:data></cx:chartData>"
+    )
+    assert "4321" not in chart_text(tmp_path, "", data)
+
+
+def test_data_of_a_chart_that_are_nowhere_are_named(tmp_path: Path) -> None:
+    series = f"<c:ser>{values('val', {}, '[1]other!$A$1')}</c:ser>"
+    part = f"<c:chartSpace xmlns:c='urn:c'>{series}</c:chartSpace>".encode()
+    parsed = read(tmp_path / "a.xlsx", changed(CONTENT, {"xl/charts/chart1.xml": part}))
+    told = "a chart on the sheet 'sheetname' can't be read: its data are not in the document"
+    assert any(told in note for note in parsed.notes)

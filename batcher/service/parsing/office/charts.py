@@ -1,13 +1,13 @@
 """Read a chart's data as a table: a row for each category, a column for each series.
 
 The numbers are those that the program that made the chart kept in it; the workbook behind it isn't
-opened.
+opened. A chart in a workbook leaves out the series that are written with its cells.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ Column = tuple[str, Values]  # heading and values
 _PERCENT: Final = re.compile(r"0?(?:\.(0+))?%")
 _CACHES: Final = frozenset({"strCache", "numCache", "strLit", "numLit", "multiLvlStrCache"})
 # what a series' values are called in bar and line, in scatter, and in bubble charts
-_VALUES: Final = ("val", "yVal", "bubbleSize")
+_VALUES: Final = ("{*}val", "{*}yVal", "{*}bubbleSize")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,44 @@ class Chart:
     trouble: str = ""
 
 
-def chart_of(root: Any) -> Chart:
-    """Return the chart of a chart part, of Office 2007's form or the extended one of 2016."""
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """A series of a chart.
+
+    `named_by` and `sources` are the elements with its name and its values; one without values has
+    its name for a source.
+    """
+
+    name: str
+    named_by: Any
+    sources: Sequence[Any]
+    categories: Values
+    columns: Sequence[Column]
+
+
+def chart_of(root: Any, is_in_cells: Callable[[Any], bool] | None = None) -> Chart:
+    """Return the chart of a chart part, of Office 2007's form or the extended one of 2016.
+
+    `is_in_cells` tells whether what an element refers to is written with the cells of a workbook.
+    """
+    is_written = is_in_cells or (lambda _: False)
     words = [text for text in map(text_of, _of_name(root, "rich")) if text]
-    words += _referred_titles(root)
-    columns = _columns([*_series(root), *_extended_series(root)])
+    words += _referred_titles(root, is_written)
+    shown: list[_Series] = []
+    is_left_out = False
+    for series in (*_series(root), *_extended_series(root)):
+        if not series.sources or not all(map(is_written, series.sources)):
+            shown.append(series)
+            continue
+        is_left_out = True
+        if series.name and not is_written(series.named_by):
+            words.append(series.name)
+    if is_left_out and not shown:
+        return Chart(words)
+    return _with_table(words, _columns(shown))
+
+
+def _with_table(words: Sequence[str], columns: Sequence[Column]) -> Chart:
     points = sorted({point for _, values in columns for point in values})
     if not points:
         return Chart(words, trouble="its data are not in the document")
@@ -52,28 +85,30 @@ def chart_of(root: Any) -> Chart:
     return Chart(words, [head, *body])
 
 
-def _columns(series: Sequence[tuple[Values, Sequence[Column]]]) -> list[Column]:
+def _columns(shown: Sequence[_Series]) -> list[Column]:
     """Return the columns of the table; series with the same categories share their column."""
     columns: list[Column] = []
-    shown: Values = {}
-    for categories, values in series:
-        if categories and categories != shown:
-            columns.append(("", categories))
-            shown = categories
-        columns += values
+    categories: Values = {}
+    for series in shown:
+        if series.categories and series.categories != categories:
+            columns.append(("", series.categories))
+            categories = series.categories
+        columns += series.columns
     return columns
 
 
-def _series(root: Any) -> Iterator[tuple[Values, list[Column]]]:
-    """Yield the categories and the columns of each series."""
+def _series(root: Any) -> Iterator[_Series]:
     for node in _of_name(root, "ser"):
-        name = " ".join(_data(node.find("{*}tx")).values()) or _first_text(node, "{*}tx/{*}v")
+        named_by = node.find("{*}tx")
+        name = " ".join(_data(named_by).values()) or _first_text(node, "{*}tx/{*}v")
         found = node.find("{*}cat")
         categories = _data(node.find("{*}xVal") if found is None else found)
-        kinds = [kind for kind in _VALUES if node.find(f"{{*}}{kind}") is not None]
-        columns = [(name, _data(node.find(f"{{*}}{kind}"))) for kind in kinds[:1]]
-        columns += [("", _data(node.find(f"{{*}}{kind}"))) for kind in kinds[1:]]
-        yield categories, columns or [(name, {})]
+        sources = [one for one in map(node.find, _VALUES) if one is not None]
+        headings = [name, *[""] * len(sources)]
+        columns = [(heading, _data(one)) for heading, one in zip(headings, sources, strict=False)]
+        if not sources:
+            sources = [] if named_by is None else [named_by]
+        yield _Series(name, named_by, sources, categories, columns or [(name, {})])
 
 
 def _data(node: Any) -> Values:
@@ -125,29 +160,32 @@ def _shown(value: str, code: str) -> str:
 # --- the extended form ----------------------------------------------------------------------------
 
 
-def _extended_series(root: Any) -> Iterator[tuple[Values, list[Column]]]:
-    """Yield the categories and the columns of each series of a chart such as a waterfall."""
+def _extended_series(root: Any) -> Iterator[_Series]:
+    """Yield the series of a chart such as a waterfall."""
     names = {
-        _attribute(node, "{*}dataId", "val"): _first_text(node, "{*}tx/{*}txData/{*}v")
+        _attribute(node, "{*}dataId", "val"): node.find("{*}tx")
         for node in _of_name(root, "series")
     }
     for data in root.iterfind("{*}chartData/{*}data"):
-        dimensions = list(data.iterfind("{*}strDim"))
-        levels = [_points(level) for node in dimensions for level in node.iterfind("{*}lvl")]
-        values = [
+        sources = list(data.iterfind("{*}numDim"))
+        levels = [
             _points(level)
-            for node in data.iterfind("{*}numDim")
+            for node in data.iterfind("{*}strDim")
             for level in node.iterfind("{*}lvl")
         ]
-        name = names.get(data.get("id", ""), "")
-        yield _joined(levels), [(name, points) for points in values]
+        values = [_points(level) for node in sources for level in node.iterfind("{*}lvl")]
+        named_by = names.get(data.get("id", ""))
+        name = "" if named_by is None else _first_text(named_by, "{*}txData/{*}v")
+        columns = [(name, points) for points in values]
+        yield _Series(name, named_by, sources, _joined(levels), columns)
 
 
-def _referred_titles(root: Any) -> list[str]:
+def _referred_titles(root: Any, is_written: Callable[[Any], bool]) -> list[str]:
     """Return titles that are taken from a cell, and those of the extended form."""
-    titles = list(_of_name(root, "title"))
-    found = [" ".join(_data(title.find("{*}tx")).values()) for title in titles]
-    found += [_first_text(title, "{*}tx/{*}txData/{*}v") for title in titles]
+    named = (title.find("{*}tx") for title in _of_name(root, "title"))
+    titles = [node for node in named if node is not None and not is_written(node)]
+    found = [" ".join(_data(node).values()) for node in titles]
+    found += [_first_text(node, "{*}txData/{*}v") for node in titles]
     return [text for text in found if text]
 
 

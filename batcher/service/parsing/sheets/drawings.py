@@ -9,14 +9,15 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from batcher.service.parsing.office.charts import chart_of
 from batcher.service.parsing.office.diagrams import diagram_items
 from batcher.service.parsing.office.package import local
-from batcher.service.parsing.pages import PageBlock, Rows, table
+from batcher.service.parsing.pages import PageBlock, table
 from batcher.service.parsing.sheets.package import Package, attribute
 from batcher.service.parsing.sheets.workbook import Sheet
 
 _SHEET: Final = re.compile(r"\(?'?((?:[^'!]|'')+)'?!")
-_MOST_POINTS: Final = 4096  # of a chart's data that is in no cell
+_CHARTED: Final = "_xlchart."  # names of cells that Excel makes for its extended charts
 
 
 class Drawings:
@@ -72,67 +73,33 @@ class Drawings:
             self._add("Text", text)
 
     def _chart(self, part: str) -> None:
-        root = self._package.tree(part)
-        self._add("Figure", "\n".join(dict.fromkeys(self._chart_texts(root))))
-        rows = self._data(root)
-        if rows:
-            self._sheet.below.append(table(rows))
+        """Add the words of a chart, and a table of its data, unless they are in cells."""
+        chart = chart_of(self._package.tree(part), self._is_in_cells)
+        self._add("Figure", "\n".join(chart.words))
+        if chart.rows:
+            self._sheet.below.append(table(chart.rows))
+        elif chart.trouble:
+            self._sheet.unread.append(
+                f"a chart on the sheet {self._sheet.name!r} can't be read: {chart.trouble}"
+            )
         for link in self._package.links(part).values():
             if link.kind == "chartUserShapes":
                 self.read(link.target)
 
-    def _chart_texts(self, root: Any) -> Iterator[str]:
-        """Yield titles, labels and the names of series; those from cells stand there."""
-        for node in root.iter():
-            name = local(node)
-            if name == "p" and local(node.getparent()) in ("rich", "txPr"):
-                yield _paragraph(node)
-            elif name in ("tx", "txData"):
-                yield from (text for text in self._unreferenced(node) if text)
-
-    def _unreferenced(self, node: Any) -> Iterator[str]:
-        """Yield the values that stand in a chart itself, or are from cells that aren't read."""
-        if self._is_in_cells(node):
-            return
-        for child in node.iter("{*}v"):
-            yield (child.text or "").strip()
-
     def _is_in_cells(self, node: Any) -> bool:
         """Tell whether a value refers to cells of a sheet of this workbook."""
         formula = next((child.text for child in node.iter("{*}f")), None)
-        found = _SHEET.match(formula or "")
+        formula = (formula or "").strip()
+        if formula.startswith(_CHARTED):
+            return True
+        found = _SHEET.match(formula)
         return found is not None and found[1].replace("''", "'") in self._names
-
-    def _data(self, root: Any) -> Rows:
-        """Return the points of the series that aren't in cells: a row for each category."""
-        columns: list[list[str]] = []
-        for series in root.iter("{*}ser"):
-            values = series.find("{*}val")
-            values = series.find("{*}yVal") if values is None else values
-            if values is None or self._is_in_cells(values):
-                continue
-            names = series.find("{*}cat")
-            names = series.find("{*}xVal") if names is None else names
-            if not columns:
-                columns.append(["", *([] if names is None else _points(names))])
-            name = series.find("{*}tx")
-            told = [] if name is None else [node.text or "" for node in name.iter("{*}v")]
-            columns.append([" ".join(told), *_points(values)])
-        if not columns:
-            return []
-        height = max(map(len, columns))
-        padded = [column + [""] * (height - len(column)) for column in columns]
-        return [list(row) for row in zip(*padded, strict=True)]
 
 
 def _is_described(picture: Any) -> bool:
     properties = picture.find("./*/{*}cNvPr")
     told = () if properties is None else (properties.get("title"), properties.get("descr"))
     return any(text and text.strip() for text in told)
-
-
-def _points(node: Any) -> list[str]:
-    return [point.findtext("{*}v") or "" for point in node.iter("{*}pt")][:_MOST_POINTS]
 
 
 def _shapes(root: Any) -> Iterator[Any]:

@@ -49,3 +49,15 @@ def test_a_broken_part_costs_that_part(tmp_path: Path, part: str, kept: float) -
     parsed = read(tmp_path / "a.xlsb", changed(CONTENT, {part: cut}))
     assert "plaintext" in text_of(parsed)
     assert sum("can't be read" in note for note in parsed.notes) == 1
+
+
+def test_a_broken_cell_costs_that_cell(tmp_path: Path) -> None:
+    """Its text isn't among those of the workbook."""
+    with zipfile.ZipFile(BytesIO(CONTENT)) as archive:
+        sheet = archive.read("xl/worksheets/a.bin")
+    first = b"\x07\x0c" + bytes(8)  # a record of 12 bytes: column, style, and the text's number
+    assert sheet.count(first + bytes(4)) == 1
+    broken = sheet.replace(first + bytes(4), first + b"\x63\0\0\0")
+    parsed = read(tmp_path / "a.xlsb", changed(CONTENT, {"xl/worksheets/a.bin": broken}))
+    assert "plaintext" in text_of(parsed) and "hiddencolumn" in text_of(parsed)
+    assert any("cells of the sheet 'sheetname' can't be read: A1" in n for n in parsed.notes)

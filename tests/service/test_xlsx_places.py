@@ -236,3 +236,29 @@ def test_data_of_a_chart_that_are_nowhere_are_named(tmp_path: Path) -> None:
     parsed = read(tmp_path / "a.xlsx", changed(CONTENT, {"xl/charts/chart1.xml": part}))
     told = "a chart on the sheet 'sheetname' can't be read: its data are not in the document"
     assert any(told in note for note in parsed.notes)
+
+
+@pytest.mark.parametrize(
+    ("cells", "named"),
+    [
+        ('<c r="B2" t="s"><v>99</v></c>', "B2"),
+        ('<c r="B2" t="s"><v>x</v></c>', "B2"),
+        ('<c r="ZZZZ2"><v>8</v></c>', "ZZZZ2"),
+        ('<c r="ÄÖ2"><v>8</v></c>', "ÄÖ2"),
+        ('</row><row r="99999999999"><c r="A1"><v>8</v></c>', "row 99999999999"),
+        ('</row><row r="-1"><c r="A1"><v>8</v></c>', "row -1"),
+        ('<c r="B2" t="s"><v>99</v></c>' * 25, ", ".join(["B2"] * 20) + " and 5 more"),
+    ],
+)
+def test_a_broken_cell_costs_that_cell(tmp_path: Path, cells: str, named: str) -> None:
+    """The sheet is read on, and the answer names the cell."""
+    rows = (
+        f'<row r="1"><c r="A1"><v>11</v></c></row><row r="2"><c r="A2"><v>12</v></c>{cells}'
+        '<c><v>13</v></c></row><row r="3"><c r="A3"><v>14</v></c></row>'
+    )
+    sheet = f"<worksheet><cols><col hidden='1'/></cols><sheetData>{rows}</sheetData></worksheet>"
+    parsed = read(tmp_path / "a.xlsx", changed(CONTENT, {"xl/worksheets/b.xml": sheet.encode()}))
+    (note,) = (note for note in parsed.notes if "hiddensheet" in note)
+    assert note.endswith(f"cells of the sheet 'hiddensheet' can't be read: {named}")
+    text = text_of(parsed)
+    assert "| 11 |" in text and "| 12 |" in text and "| 14 |" in text

@@ -205,7 +205,7 @@ class _Reader:
                     self._drawn(shape, sheet)
             elif local(child) == "forms":
                 self._controls(child, sheet)
-        sheet.note_formulas()
+        sheet.note_cells()
 
     def _name(self, node: Any, sheet: Sheet) -> None:
         sheet.name = node.get(f"{_TABLE}name", "")

@@ -44,6 +44,7 @@ class Sheet:
     pictures: int = 0
     is_broken: bool = False
     without_value: list[tuple[int, int]] = field(default_factory=list)  # rows, columns of formulas
+    broken_cells: list[str] = field(default_factory=list)  # names, also of rows
 
     def note_break(self, error: Exception) -> None:
         """Say that the sheet couldn't be read, or not to its end."""
@@ -51,17 +52,25 @@ class Sheet:
         after = f" after row {self.rows[-1].number + 1}" if self.rows else ""
         self.unread.append(f"the sheet {self.name!r} can't be read{after}: {error}")
 
-    def note_formulas(self) -> None:
-        """Name the formulas whose value isn't in the file."""
-        if not self.without_value:
-            return
-        cells = [cell_name(*place) for place in self.without_value[:NAMED]]
-        more = len(self.without_value) - len(cells)
-        named = ", ".join(cells) + (f" and {more} more" if more else "")
-        self.unread.append(
-            f"the sheet {self.name!r} has formulas without a stored value in {named}; "
-            "save it once in a program that calculates"
-        )
+    def note_cells(self) -> None:
+        """Name the cells that can't be read, and the formulas whose value isn't in the file."""
+        if self.broken_cells:
+            self.is_broken = True
+            named = _named(self.broken_cells[:NAMED], len(self.broken_cells))
+            self.unread.append(f"cells of the sheet {self.name!r} can't be read: {named}")
+        if self.without_value:
+            cells = [cell_name(*place) for place in self.without_value[:NAMED]]
+            named = _named(cells, len(self.without_value))
+            self.unread.append(
+                f"the sheet {self.name!r} has formulas without a stored value in {named}; "
+                "save it once in a program that calculates"
+            )
+
+
+def _named(first: Sequence[str], count: int) -> str:
+    """Name the first of `count` cells, and tell how many more there are."""
+    more = count - len(first)
+    return ", ".join(first) + (f" and {more} more" if more else "")
 
 
 class Limits:

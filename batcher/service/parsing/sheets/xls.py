@@ -119,6 +119,7 @@ class _SheetReader:
                 sheet.rows.append(row)
         if broken is not None:
             sheet.note_break(broken)
+        sheet.note_cells()
         self._finish()
         return sheet
 
@@ -146,20 +147,25 @@ class _SheetReader:
 
     def _cell(self, kind: int, data: bytes) -> None:
         row, column, style = struct.unpack_from("<HHH", data)
-        if kind == NUMBER:
-            text = self._number(style, struct.unpack_from("<d", data, 6)[0])
-        elif kind == RK:
-            text = self._number(style, rk_number(data[6:10]))
-        elif kind == SHARED_TEXT:
-            text = self._styled(style, self._book.texts[struct.unpack_from("<I", data, 6)[0]])
-        elif kind == BOOLEAN:
-            text = _boolean(data[6], is_error=data[7] == 1)
-        elif kind == FORMULA:
+        if kind == FORMULA:
             self._formula = row, column, style
-            text = self._result(style, data[6:14])
-        else:
-            text = self._styled(style, self._book.string(data, 6, wide=True))
-        self._put(row, column, text)
+        try:
+            self._put(row, column, self._text(kind, style, data))
+        except BROKEN:
+            self._sheet.broken_cells.append(cell_name(row, column))
+
+    def _text(self, kind: int, style: int, data: bytes) -> str:
+        if kind == NUMBER:
+            return self._number(style, struct.unpack_from("<d", data, 6)[0])
+        if kind == RK:
+            return self._number(style, rk_number(data[6:10]))
+        if kind == SHARED_TEXT:
+            return self._styled(style, self._book.texts[struct.unpack_from("<I", data, 6)[0]])
+        if kind == BOOLEAN:
+            return _boolean(data[6], is_error=data[7] == 1)
+        if kind == FORMULA:
+            return self._result(style, data[6:14])
+        return self._styled(style, self._book.string(data, 6, wide=True))
 
     def _result(self, style: int, result: bytes) -> str:
         """Return the result of a formula; a text follows in a record of its own."""

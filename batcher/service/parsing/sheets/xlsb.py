@@ -147,6 +147,7 @@ def _sheet(package: Package, book: Book, name: str, part: str, names: frozenset[
         _read_sheet(package, part, book, sheet, headers)
     except BROKEN as error:
         sheet.note_break(error)
+    sheet.note_cells()
     what = f"what belongs to the sheet {name!r}"
     attempt(
         sheet.unread,
@@ -182,7 +183,10 @@ def _read_sheet(
                 if data[11] & 0x10:
                     sheet.hidden_rows.add(number)
             elif 2 <= kind <= 11 or kind == _RICH_TEXT:
-                cells.append(_cell(kind, data, book))
+                try:
+                    cells.append(_cell(kind, data, book))
+                except BROKEN:
+                    sheet.broken_cells.append(_name(number, data))
             elif kind == _COLUMN and data[16] & 1:
                 hidden.append(struct.unpack_from("<II", data))
             elif kind == _HEADERS:
@@ -211,6 +215,11 @@ def _cell(kind: int, data: bytes, book: Book) -> tuple[int, str]:
     else:
         text, _ = _string(data, 9 if kind == _RICH_TEXT else 8)
     return column, text if found is None else found.text(text)
+
+
+def _name(row: int, cell: bytes) -> str:
+    column = int.from_bytes(cell[:4], "little")
+    return cell_name(row, column)
 
 
 def rk_number(data: bytes) -> float:

@@ -32,6 +32,7 @@ from batcher.service.parsing.sheets.workbook import (
     ROWS,
     Limits,
     Sheet,
+    cell_name,
     column_of,
     comment,
     numbers_in,
@@ -40,6 +41,7 @@ from batcher.service.parsing.sheets.workbook import (
 _EPOCH: Final = datetime(1899, 12, 30)
 _DAYS_TO_1904: Final = 1462
 _ROOTS: Final = frozenset({"worksheet", "chartsheet", "dialogsheet", "macrosheet"})
+_LONGEST_NAME: Final = 20  # of a cell that isn't one, in a note
 _BESIDE: Final = ("headerFooter", "dataValidation", "oleObject")
 
 
@@ -146,6 +148,11 @@ def read_persons(package: Package, by_kind: dict[str, str], book: Book) -> None:
             book.persons[node.get("id", "")] = node.get("displayName", "")
 
 
+def _place_of(number: str) -> int:
+    """Return the number, from 0, of what is counted from 1; -1 for none."""
+    return int(number) - 1 if number.isdecimal() and len(number) < 10 else -1
+
+
 # --- one sheet ------------------------------------------------------------------------------------
 
 
@@ -174,7 +181,7 @@ class _SheetReader:
         except BROKEN as error:
             sheet.note_break(error)
         sheet.hidden_columns = numbers_in(self._hidden, COLUMNS)
-        sheet.note_formulas()
+        sheet.note_cells()
         self._note_embedded()
         what = f"what belongs to the sheet {sheet.name!r}"
         attempt(sheet.unread, what, self._read_parts)
@@ -196,9 +203,11 @@ class _SheetReader:
                 self._beside.setdefault(name, []).append(node)
 
     def _row(self, node: Any) -> None:
-        number = int(node.get("r") or self._next_row + 1) - 1
+        named = node.get("r") or ""
+        number = _place_of(named) if named else self._next_row
         if not 0 <= number < ROWS:
-            raise ValueError(f"it has a row {number + 1}")
+            self._sheet.broken_cells.append(f"row {named[:_LONGEST_NAME]}")
+            return
         self._next_row = number + 1
         if _is_set(node, "hidden"):
             self._sheet.hidden_rows.add(number)
@@ -207,10 +216,17 @@ class _SheetReader:
         for cell in node:
             if local(cell) != "c":
                 continue
-            column = self._column_of(cell.get("r")) if cell.get("r") else column + 1
-            if not 0 <= column < COLUMNS:
-                raise ValueError(f"it has a cell {cell.get('r')!r}")
-            text = self._text(cell, number, column)
+            named = cell.get("r") or ""
+            found = self._column_of(named) if named else column + 1
+            if not 0 <= found < COLUMNS:
+                self._sheet.broken_cells.append(named[:_LONGEST_NAME] or f"row {number + 1}")
+                continue
+            column = found
+            try:
+                text = self._text(cell, number, column)
+            except (LookupError, ValueError, OverflowError):
+                self._sheet.broken_cells.append(cell_name(number, column))
+                continue
             if text:
                 cells.append((column, text))
         row = self._book.limits.row(number, cells)
@@ -249,7 +265,7 @@ class _SheetReader:
                 index = int(value)
                 strings = self._book.strings
                 if not 0 <= index < len(strings):
-                    raise ValueError(f"the cell {cell.get('r')} has a text that isn't there")
+                    raise ValueError("it has a text that isn't there")
                 return self._styled(cell, strings[index])
             case "b":
                 return "TRUE" if value.strip() in ("1", "true") else "FALSE"
@@ -291,8 +307,10 @@ class _SheetReader:
         return found.number(days - _DAYS_TO_1904 if self._book.since_1904 else days)
 
     def _column(self, node: Any) -> None:
-        if _is_set(node, "hidden"):
-            self._hidden.append((int(node.get("min")) - 1, int(node.get("max")) - 1))
+        first = _place_of(node.get("min") or "")
+        last = _place_of(node.get("max") or "")
+        if _is_set(node, "hidden") and first >= 0:
+            self._hidden.append((first, last))
 
     # --- beside the cells -------------------------------------------------------------------------
 

@@ -93,6 +93,11 @@ SHOWN: Final = {
     "unclosed": "<div><b>{}",
     "stray end": "</p></div>{}",
     "progress": "<progress max=9 value=4>{}</progress>",
+    "visible in what is hidden": "<div style='visibility:hidden'><p><b style='visibility: visible'>"
+    "{}</b></p></div>",
+    "visible after what is hidden": "<p><i style='visibility:hidden'>x</i>{}</p>",
+    "visible by the last word": "<p style='visibility:hidden; visibility:visible'>{}</p>",
+    "back hidden": "<p style='backface-visibility:hidden'>{}</p>",
     "a word in parts": "<p><b>{}</b></p>",
 }
 HIDDEN: Final = {
@@ -105,6 +110,17 @@ HIDDEN: Final = {
     "hidden": "<p hidden>{}</p>",
     "display none": "<div style='DISPLAY : none'><p>{}</p></div>",
     "visibility": "<div style='visibility:hidden'>{}</div>",
+    "visibility within": "<p style='visibility:hidden'><b>{}</b></p>",
+    "visibility collapse": "<table><tr><th>x<th>y<tr style='visibility:collapse'><td>{}</table>",
+    "visibility of a caption": "<table><caption style='visibility:hidden'>{}</caption><tr><th>x"
+    "</table>",
+    "visibility of a picture": "<p style='visibility:hidden'><img alt='{}'><img src='a.png'></p>",
+    "visibility of a drawing": "<svg style='visibility:hidden'><title>{}</title></svg>",
+    "visibility of a field": "<input style='visibility:hidden' value='{}'>",
+    "visibility of a list": "<ol style='visibility:hidden'><li>{}</ol>",
+    "visible in what isn't displayed": "<div style='display:none'><p style='visibility:visible'>{}"
+    "</p></div>",
+    "content visibility": "<div style='content-visibility:hidden'>{}</div>",
     "hidden input": "<input type=hidden value='{}'>",
     "password": "<input type=password value='{}'>",
     "check box": "<input type=checkbox value='{}'>",

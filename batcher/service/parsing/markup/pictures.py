@@ -47,7 +47,7 @@ class Pictures:
     def figure(self, content: str) -> None:
         """Write an alternative text as a figure."""
         content = " ".join(content.translate(INVISIBLE).split())
-        if content:
+        if content and self._writer.is_visible:
             self._writer.flow.add(PageBlock("Figure", content, sure=False))
 
     def _drawing(self, node: Any) -> Iterator[Any]:

@@ -21,14 +21,15 @@ class Tables:
         """Return the method for each element that is read here."""
         return {
             "table": self._table,
+            "caption": self._writer.block,
             "tr": self._row,
             **dict.fromkeys(CELLS, self._cell),
         }
 
     def _table(self, node: Any) -> Iterator[Any]:
         for child in children(node):
-            if child.tag == "caption" and self._writer.is_shown(child):
-                yield from self._writer.block(child)
+            if child.tag == "caption":
+                yield child
         rest = (child for child in children(node) if child.tag != "caption")
         is_grid = not is_layout(node)
         self._grids.append(is_grid)

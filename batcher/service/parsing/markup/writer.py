@@ -27,7 +27,8 @@ Readers = Mapping[str, Callable[[Any], Iterator[Any]]]  # by the name of an elem
 DEEPEST_FRAME: Final = 4
 _TEXT: Final = "-text"
 
-_UNSEEN_STYLE: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)", re.I)
+_UNSEEN_STYLE: Final = re.compile(r"display\s*:\s*none|content-visibility\s*:\s*hidden", re.I)
+_VISIBILITY: Final = re.compile(r"(?<![\w-])visibility\s*:\s*(visible|hidden|collapse)", re.I)
 _BLOCK_STYLE: Final = re.compile(
     r"display\s*:\s*(?:block|flex|grid|list-item|table\b|table-row|flow-root)", re.I
 )
@@ -70,7 +71,8 @@ class Writer:
     those for elements that aren't just blocks or parts of a line.
 
     `number` is that of a list item, until its first word, `just_broke` tells whether the line was
-    just broken, and `sections` and `drawings` count those that are open.
+    just broken, `is_visible` whether the words of the open element are shown, and `sections` and
+    `drawings` count those that are open.
     `pictures` has the number of pictures without an alternative text, by page of the flow.
     """
 
@@ -79,6 +81,7 @@ class Writer:
         self.readers: Readers = {}
         self.number = ""
         self.just_broke = False
+        self.is_visible = True
         self.sections = 0
         self.drawings = 0
         self.pictures: Counter[int] = Counter()
@@ -101,15 +104,16 @@ class Writer:
             self._walk(text)
 
     def _walk(self, text: str) -> None:
-        open_ = [self.document(text)]
+        open_ = [(self.document(text), True)]
         while open_:
-            node = next(open_[-1], None)
+            nodes, self.is_visible = open_[-1]
+            node = next(nodes, None)
             if node is None:
                 open_.pop()
             elif node.tag == _TEXT:
                 self.write(node.text_content)
-            elif node.is_element_node and self.is_shown(node):
-                open_.append(self._element(node))
+            elif node.is_element_node and self._is_shown(node):
+                open_.append((self._element(node), self.is_visible))
 
     def document(self, text: str) -> Iterator[Any]:
         """Read a document, which may stand within another."""
@@ -121,6 +125,8 @@ class Writer:
 
     def write(self, text: str) -> None:
         """Write text; the number of a list item stands before its first word."""
+        if not self.is_visible:
+            return
         text = text.translate(INVISIBLE)
         if text.strip():
             self.just_broke = False
@@ -129,11 +135,17 @@ class Writer:
                 self.number = ""
         self.flow.write(text)
 
-    def is_shown(self, node: Any) -> bool:
-        """Tell whether an element is shown, and count it if it is and isn't read."""
+    def _is_shown(self, node: Any) -> bool:
+        """Tell whether an element is shown, and count it if it is and isn't read.
+
+        One that is only invisible may hold others that aren't.
+        """
         tag = node.tag
         attributes = node.attributes
         style = attributes.get("style") or ""
+        visibility = _VISIBILITY.findall(style)
+        if visibility:
+            self.is_visible = visibility[-1].lower() == "visible"
         if "hidden" in attributes or "popover" in attributes or _UNSEEN_STYLE.search(style):
             return False
         if tag == "dialog":
@@ -145,11 +157,12 @@ class Writer:
 
     def miss_picture(self) -> None:
         """Count a picture without an alternative text."""
-        self.pictures[self.flow.page_number] += 1
+        if self.is_visible:
+            self.pictures[self.flow.page_number] += 1
 
     def miss(self, tag: str) -> None:
         """Count an element that isn't read."""
-        if tag in _UNREAD or tag == "":
+        if self.is_visible and (tag in _UNREAD or tag == ""):
             self._missed[tag] += 1
 
     def _element(self, node: Any) -> Iterator[Any]:

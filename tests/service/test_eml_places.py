@@ -86,6 +86,21 @@ def test_the_richest_alternative_that_is_not_empty(tmp_path: Path, html: str, sh
     assert text_of(read(tmp_path / "a.eml", mail)) == f"# s\n\n{shown}"
 
 
+@pytest.mark.parametrize("kind", ["text/html", "text/plain"])
+def test_an_invitation_is_read_beside_its_text(tmp_path: Path, kind: str) -> None:
+    """The text seldom says when and where; the calendar's description says what the text does."""
+    calendar = (
+        "BEGIN:VCALENDAR\nBEGIN:VEVENT\nSUMMARY:Review\nDTSTART:20260302T140000Z\nLOCATION:Hall 7\n"
+        "DESCRIPTION:please come\nEND:VEVENT\nEND:VCALENDAR"
+    )
+    parts = [(kind, "please come"), ("text/calendar; method=REQUEST", calendar)]
+    inner = "".join(f"--b\nContent-Type: {kind}\n\n{text}\n" for kind, text in parts)
+    mail = f"Subject: s\nContent-Type: multipart/alternative; boundary=b\n\n{inner}--b--"
+    assert text_of(read(tmp_path / "a.eml", mail)) == (
+        "# s\n\nplease come\n\nSummary: Review\nStart: 2026-03-02 14:00 UTC\nLocation: Hall 7"
+    )
+
+
 @pytest.mark.parametrize(
     "mail",
     [

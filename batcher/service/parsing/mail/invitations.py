@@ -23,15 +23,17 @@ _NAME: Final = re.compile(r";CN=(?:\"([^\"]*)\"|([^;:]*))", re.IGNORECASE)
 _STAMP: Final = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)\d\d(Z?))?")
 
 
-def calendar_block(text: str) -> PageBlock:
-    """Return the events of a calendar as a block of names and values."""
+def calendar_block(text: str, *, without: str = "") -> PageBlock:
+    """Return the events of a calendar as a block of names and values, but the one `without`."""
     events: list[str] = []
     part = ""
     for line in _FOLD.sub("", text).splitlines():
         if line.upper().startswith("BEGIN:"):
             part = line[6:].strip().upper()
         elif part in ("VEVENT", "VTODO", "VJOURNAL") and (found := _LINE.match(line)):
-            events += _shown(found[1].upper(), found[2], found[3])
+            name = found[1].upper()
+            if name != without:
+                events += _shown(name, found[2], found[3])
     return PageBlock("Key Value", "\n".join(events))
 
 

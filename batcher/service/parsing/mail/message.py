@@ -24,8 +24,9 @@ from batcher.service.parsing.text.plain import paragraphs
 
 Part: TypeAlias = "Message[Any, Any]"
 
+_CALENDAR: Final = "text/calendar"
 # The alternatives that a reader would choose from, the richest first.
-_RICHEST: Final = ("text/html", "text/enriched", "text/richtext", "text/plain", "text/calendar")
+_RICHEST: Final = ("text/html", "text/enriched", "text/richtext", "text/plain", _CALENDAR)
 _ENCRYPTED: Final = frozenset(
     "multipart/encrypted application/pkcs7-mime application/x-pkcs7-mime".split()
 )
@@ -77,6 +78,7 @@ class MailReader:
         self._html = HtmlWriter(self.flow)
         self._unread: list[str] = []
         self._attached: list[str] = []
+        self._calendars: set[Part] = set()  # beside a text that describes the same
 
     @property
     def unread(self) -> list[str]:
@@ -114,7 +116,11 @@ class MailReader:
         inner: Any = part.get_payload()
         if kind in _ENCRYPTED:
             self._unread.append("the message is encrypted, and its body is not read")
-        return _chosen(inner) if kind == "multipart/alternative" else list(inner)
+        if kind != "multipart/alternative":
+            return list(inner)
+        found = _chosen(inner)
+        self._calendars |= {one for one in found[1:] if one.get_content_type() == _CALENDAR}
+        return found
 
     def _leaf(self, part: Part, *, is_body: bool) -> None:
         kind = part.get_content_type()
@@ -138,8 +144,9 @@ class MailReader:
         declared = _charset(part)
         if kind == "text/html":
             self._html.write(raw, declared)
-        elif kind == "text/calendar":
-            self._add([calendar_block(decode(raw, declared).text)])
+        elif kind == _CALENDAR:
+            repeated = "DESCRIPTION" if part in self._calendars else ""
+            self._add([calendar_block(decode(raw, declared).text, without=repeated)])
         elif kind in ("text/enriched", "text/richtext"):
             text = _ENRICHED.sub("", decode(raw, declared).text).replace("<<", "<")
             self._add(paragraphs(text.encode(), "utf-8"))
@@ -162,7 +169,8 @@ class MailReader:
 
 
 def _chosen(alternatives: list[Part]) -> list[Part]:
-    """Return the richest of the alternatives that shows any text, and what the others attach.
+    """Return the richest of the alternatives that shows any text, and what the others attach, also
+    calendars: they say when and where, which the text may not.
 
     If none of them shows any, all are returned.
     """
@@ -176,7 +184,8 @@ def _chosen(alternatives: list[Part]) -> list[Part]:
 
 def _attached(part: Part) -> Iterator[Part]:
     for inner in part.walk():
-        if not inner.is_multipart() and inner.get_content_maintype() != "text":
+        is_text = inner.get_content_maintype() == "text" and inner.get_content_type() != _CALENDAR
+        if not inner.is_multipart() and not is_text:
             yield inner
 
 

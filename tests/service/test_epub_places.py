@@ -105,3 +105,49 @@ def test_an_encrypted_book_needs_its_key(tmp_path: Path) -> None:
     with pytest.raises(DocumentProblem) as caught:
         read(tmp_path / "book.epub", packed(parts | {"META-INF/encryption.xml": text}))
     assert caught.value.name == "DOCUMENT_PASSWORD_PROTECTED"
+
+
+def chapter_text(tmp_path: Path, chapter: str) -> str:
+    """Return the text of a book with one chapter."""
+    parts = {
+        "META-INF/container.xml": CONTAINER,
+        "OEBPS/book.opf": "<package><manifest><item id='a' href='a.xhtml'/></manifest>"
+        "<spine><itemref idref='a'/></spine></package>",
+        "OEBPS/a.xhtml": chapter,
+    }
+    return text_of(read(tmp_path / "book.epub", packed(parts)))
+
+
+@pytest.mark.parametrize(
+    ("declared", "written", "shown"),
+    [
+        ('<!ENTITY firm "Müller &#38; Söhne">', "by &firm;", "by Müller & Söhne"),
+        ("<!ENTITY firm 'a \"b\" ]> c'>", "<img alt='&firm;'/>", 'a "b" ]> c'),
+        ("<!ENTITY nbsp '&#160;'> <!ELEMENT x (#PCDATA)>", "a&nbsp;b", "a b"),
+        ("<!-- it's <!ENTITY firm 'x'> --><!ENTITY firm 'y'>", "&firm;", "y"),
+        ("<!ENTITY firm 'x'><!ENTITY firm 'y'>", "<![CDATA[&firm;]]> &firm;", "&firm; x"),
+        # what isn't plain text stays as it is written, as do entities of other files
+        ("<!ENTITY firm '&all;&all;'><!ENTITY all 'x'>", "&firm; &all;", "&firm; x"),
+        ("<!ENTITY firm SYSTEM 'firm.txt'>", "&firm;", "&firm;"),
+        ("<!ENTITY % part SYSTEM 'a.dtd'> %part;", "x", "x"),
+    ],
+)
+def test_entities_that_a_chapter_declares(
+    tmp_path: Path, declared: str, written: str, shown: str
+) -> None:
+    """The declarations are no text of the chapter."""
+    chapter = f"<?xml version='1.0'?>\n<!DOCTYPE html [{declared}]>\n<html><p>{written}</p></html>"
+    assert chapter_text(tmp_path, chapter) == shown
+
+
+def test_entities_are_bounded(tmp_path: Path) -> None:
+    """Of a value of 100,000 characters ten are a million, and a thousand would be a bomb."""
+    chapter = f"<!DOCTYPE html [<!ENTITY a '{'x' * 100_000}'>]><p>{'&a;' * 1000}</p>"
+    assert len(chapter_text(tmp_path, chapter)) < 1_100_000
+
+
+@pytest.mark.parametrize("unit", ["<!--", "<?", "'", "<!ENTITY a '", "<!DOCTYPE html ["])
+@pytest.mark.timeout(60)  # if each one looked for its end, it would be hours
+def test_declarations_without_an_end_cost_nothing(tmp_path: Path, unit: str) -> None:
+    chapter = f"<!DOCTYPE html [{unit * 300_001}]><p>'-->?><p>seen"
+    assert "seen" in chapter_text(tmp_path, chapter)

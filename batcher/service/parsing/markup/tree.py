@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from batcher.reducto.api_types import ErrorName
 from batcher.service.parsing.markup.attributes import MOST_ATTRIBUTES, with_few_attributes
+from batcher.service.parsing.markup.entities import with_entities
 from batcher.service.parsing.markup.nesting import flattened
 from batcher.service.parsing.pages import DocumentProblem, corrupt
 
@@ -38,13 +39,15 @@ def declared_charset(raw: bytes) -> str | None:
 
 
 def without_xml(text: str) -> str:
-    """Write empty elements and character data as HTML has them, which knows neither."""
+    """Write what HTML doesn't know as HTML has it: empty elements, character data, and entities
+    that the document declares.
+    """
     first, *others = text.split("<![CDATA[")
     kept = [first]
     for part in others:
         data, end, rest = part.partition("]]>")
         kept += [html.escape(data, quote=False), rest] if end else [part]
-    return _EMPTY.sub(_opened_and_closed, "".join(kept))
+    return _EMPTY.sub(_opened_and_closed, with_entities("".join(kept)))
 
 
 def _opened_and_closed(found: re.Match[str]) -> str:

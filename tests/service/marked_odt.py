@@ -36,7 +36,7 @@ alt-description second-title third-slide footer date master-text connector formu
 chart-category after-break
 """.split()
 SLIDE_UNSEEN: Final = """
-hidden-declaration master-placeholder unused-master notes-master handout
+hidden-declaration master-placeholder click-to-add unused-master notes-master handout
 """.split()
 
 _NAMESPACES: Final = " ".join(
@@ -335,6 +335,8 @@ _FIRST_SLIDE: Final = """<draw:page draw:name="page1" draw:style-name="dp1"
 <text:list-item><text:p>[[outline-item]]</text:p><text:list><text:list-item>
 <text:p>[[nested-outline-item]]</text:p></text:list-item></text:list></text:list-item></text:list>
 </draw:text-box></draw:frame>
+<draw:frame presentation:class="graphic" presentation:placeholder="true"><draw:text-box>
+<text:p>[[click-to-add]]</text:p></draw:text-box></draw:frame>
 <draw:custom-shape svg:x="1cm" svg:y="5cm"><text:p>[[shape]]</text:p></draw:custom-shape>
 <draw:connector svg:x1="1cm" svg:y1="5cm"><text:p>[[connector]]</text:p></draw:connector>
 <draw:g><draw:g><draw:rect svg:y="6cm"><text:p>[[group]]</text:p></draw:rect></draw:g></draw:g>

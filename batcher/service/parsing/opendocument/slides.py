@@ -45,7 +45,8 @@ class Slides:
         """A page of a presentation: its shapes from top to bottom, then its notes."""
         turn = [self._walk.flow.break_page] if self._paging.begun else []
         self._paging.begun = True
-        shapes = [child for child in elements(node) if child.tag != qname("presentation:notes")]
+        others = (child for child in elements(node) if child.tag != qname("presentation:notes"))
+        shapes = [child for child in others if not _is_placeholder(child)]
         notes = node.find(qname("presentation:notes"))
         steps = [
             *self._paging.headers(node.get(qname("draw:master-page-name"), "")),
@@ -77,6 +78,11 @@ class Slides:
             return []
         self._paging.shown.add(text)
         return [lambda: self._walk.flow.add(PageBlock("Footer", text))]
+
+
+def _is_placeholder(shape: Any) -> bool:
+    """Tell whether a shape only asks for content, as by "Click to add title", and shows none."""
+    return bool(shape.get(qname("presentation:placeholder")) == "true")
 
 
 def _position(shape: Any) -> tuple[float, float]:

@@ -110,6 +110,8 @@ class Summary:
     audit: Audit = Audit()
     # files that were left out, by reason and in words; empty if there were none
     left_out: Mapping[str, Any] = field(default_factory=dict)
+    # why this run didn't look through the sources; empty if it did
+    unscanned: str = ""
     # how the cluster was that read documents, if there was one: hands, nodes, losses
     cluster: Mapping[str, Any] = field(default_factory=dict)
     # saved documents of the whole batch of which the service left something out

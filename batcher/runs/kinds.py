@@ -222,6 +222,11 @@ class CollectRun:
         return False
 
     @property
+    def unscanned(self) -> str:
+        """Why the run doesn't look through the sources, in words; empty if it does."""
+        return "--collect reads no folder"
+
+    @property
     def has_taken_its_sample(self) -> bool:
         """Whether everything was sent that a sample run was limited to."""
         return False
@@ -459,6 +464,12 @@ class Run(CollectRun):
         return self.is_complete and self.scanner.done.is_set()
 
     @property
+    def unscanned(self) -> str:
+        if self.has_looked:
+            return ""
+        return f"the run was stopped first ({self.control.reason or 'the sample is taken'})"
+
+    @property
     def has_taken_its_sample(self) -> bool:
         return (
             self._is_sample
@@ -518,6 +529,10 @@ class Cancellation(CollectRun):
         super().__init__(means)
         self._only = means.only
         self._awaited = None if means.only is None else SomeDocuments(self.ledger, means.only, OUT)
+
+    @property
+    def unscanned(self) -> str:
+        return "`batcher cancel` reads no folder"
 
     async def to_its_end(self) -> None:
         # and also what would be sent again

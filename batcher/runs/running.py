@@ -199,6 +199,7 @@ async def _to_its_end(
         summary = replace(
             summary,
             left_out=run.left_out.values(),
+            unscanned=run.unscanned,
             taken_up=run.taken_up,
             notes=(*summary.notes, *passed, *(meant.notes() if meant else ())),
         )

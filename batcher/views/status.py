@@ -47,10 +47,9 @@ def end_lines(summary: Summary, manifest: Manifest) -> list[Line]:
     states = dict(summary.documents)
     took = format_duration(summary.seconds)
     ended = f'batch "{summary.batch}": {counts(states)}{_now(summary)} in {took}'
-    found = step_lines(summary.steps) if states else nothing_found(manifest, summary.left_out)
     return [
         (ended, _tone(summary)),
-        *_in_tone(Tone.PLAIN, found),
+        *_in_tone(Tone.PLAIN, _found(summary, manifest)),
         *_in_tone(Tone.BAD, [f"  {failed(group)}" for group in summary.failures]),
         *_in_tone(Tone.WARNING, not_served_lines(summary.not_served)),
         *_in_tone(Tone.PLAIN, _left_out(summary)),
@@ -58,6 +57,19 @@ def end_lines(summary: Summary, manifest: Manifest) -> list[Line]:
         *_in_tone(Tone.PLAIN, _figures(summary, manifest)),
         *_in_tone(Tone.WARNING, _what_is_left(summary, manifest)),
     ]
+
+
+def _found(summary: Summary, manifest: Manifest) -> list[str]:
+    """Return a line for each step of a chain, or why the batch has no documents."""
+    if summary.documents:
+        return step_lines(summary.steps)
+    if summary.unscanned:
+        return [_unscanned(summary.unscanned)]
+    return nothing_found(manifest, summary.left_out)
+
+
+def _unscanned(why: str) -> str:
+    return f"  the sources were not looked through: {plain(why)}"
 
 
 def _in_tone(tone: Tone, lines: Iterable[str]) -> list[Line]:
@@ -122,7 +134,7 @@ def unbilled(credits: float) -> str:
 
 
 def nothing_found(manifest: Manifest, left_out: Mapping[str, Any]) -> list[str]:
-    """Return where to look first if a batch is empty; `left_out` is told beside it."""
+    """Return where to look first if a scan found nothing; `left_out` is told beside it."""
     places = [next(iter(source.outline().values())) for source in manifest.sources]
     why = ": all that lies there is left out" if left_out and len(places) == 1 else ""
     return [f"  nothing in {place} is part of the batch{why}" for place in places]
@@ -207,6 +219,7 @@ def values_of(
         "warnings": [*_deadline_warning(deadline), *last.get("warnings", ())],
         "failures": reporting.failures(),
         "left_out": reporting.left_out(),
+        "unscanned": last.get("unscanned", ""),
         "not_served": reporting.not_served(),
         "cluster": reporting.cluster(),
         "last_run": last_run(connection, under_way=under_way),
@@ -235,6 +248,8 @@ def status_words(batch: str, values: dict[str, Any]) -> str:
     lines += step_lines(values["steps"])
     if values["last_run"] is not None:
         lines.append(f"  last run: {run_line(values['last_run'])}")
+    if values["unscanned"] and not values["documents"]:
+        lines.append(_unscanned(values["unscanned"]))
     still_open = sum(
         number for state, number in values["documents"].items() if State(state) in OPEN
     )

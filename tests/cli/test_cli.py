@@ -111,6 +111,28 @@ async def test_an_empty_directory_is_a_batch_without_documents(tmp_path: Path, p
     assert "of a type" not in said.err and ".tex 1" in said.err
 
 
+@pytest.mark.parametrize(
+    ("more", "code", "why"),
+    [
+        (("-S", "limits.max_duration=0"), 3, "stopped first (limits.max_duration = 0 s is over)"),
+        (("--collect",), 0, "--collect reads no folder"),
+    ],
+)
+async def test_a_run_that_looks_nowhere_does_not_say_that_nothing_is_there(
+    words: tuple[object, ...], out: Path, more: tuple[str, ...], code: int, why: str
+) -> None:
+    """It says why the sources were not looked through, and so does status."""
+    said = await batcher(*words, *more)
+    assert said.code == code
+    assert "is part of the batch" not in said.err
+    assert f"the sources were not looked through: {why}" in said.err.replace("the run was ", "")
+    told = await batcher("status", out)
+    assert "the sources were not looked through" in told.out
+    assert json.loads((await batcher("status", out, "--json")).out)["unscanned"]
+    await batcher(*words)
+    assert "not looked through" not in (await batcher("status", out)).out
+
+
 async def test_a_run_tells_its_own_share_where_others_had_theirs(words: tuple[object, ...]) -> None:
     """The second of two saves nothing and costs nothing, and says so."""
     assert "6 saved in" in (await batcher(*words)).err

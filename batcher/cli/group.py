@@ -54,12 +54,15 @@ class _Commands(click.Group):
         open_what_is_closed()
         sys.stdout = _sturdy(sys.stdout, 1, _Stdout)
         sys.stderr = _sturdy(sys.stderr, 2, _Stderr)
+        code: Any = ExitCode.SUCCESS
         try:
-            return super().main(*args, **extra)
+            super().main(*args, **extra)
+        except SystemExit as ended:
+            code = ended.code
         except OSError as error:
-            sys.exit(_end_of(error))
-        finally:
-            finish_output()
+            code = _end_of(error)
+        lost = finish_output()
+        sys.exit(code or lost)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -206,6 +209,10 @@ def tell_trouble(words: str) -> None:
 def give_up_output(error: OSError) -> None:
     """Report that stdout can't be written and its output is lost; nothing more is written there."""
     tell_trouble(f"stdout: {error.strerror}; what was to stand there is lost, ask again")
+    _let_go_of_output()
+
+
+def _let_go_of_output() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -216,13 +223,21 @@ def give_up_output(error: OSError) -> None:
             os.close(null)
 
 
-def finish_output() -> None:
-    """Flush the output; the command's exit code stands even if the disk behind stdout is full."""
+def finish_output() -> ExitCode:
+    """Flush the output, and return the exit code for output that is lost, or SUCCESS.
+
+    A run has written its output by then, and knows about what is lost: its own code stands.
+    """
     try:
         sys.stdout.flush()
         sys.stderr.flush()
+    except BrokenPipeError:  # the reader has seen enough; click answers with the same code
+        _let_go_of_output()
+        return ExitCode.INCOMPLETE
     except OSError as error:
         give_up_output(error)
+        return ExitCode.RUN_AGAIN
+    return ExitCode.SUCCESS
 
 
 @click.group(

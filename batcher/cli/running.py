@@ -27,7 +27,7 @@ from batcher.cli.arguments import (
     manifest_of,
 )
 from batcher.cli.flags import CommandWithPatterns, manifest_flags, settings_of
-from batcher.cli.group import main
+from batcher.cli.group import give_up_output, main
 from batcher.cli.planning import show_plan
 from batcher.cli.terminal_run import Verbosity, conduct, report_errors, tell, teller
 
@@ -240,7 +240,10 @@ def _rehearsed(manifest: Manifest, asked: _Asked) -> int:
             again = conduct(run_batch, manifest, asked.voice)
             summary = replace(again, seconds=summary.seconds + again.seconds)
         tell(summary, manifest, asked.voice, as_json=asked.as_json)
-        click.echo(rehearsal_words(summary), err=asked.as_json)
+        try:
+            click.echo(rehearsal_words(summary), err=asked.as_json)
+        except OSError as error:
+            give_up_output(error)  # what the rehearsal came to counts
     return summary.exit_code
 
 

@@ -72,6 +72,25 @@ async def test_a_list_of_failures_is_taken_up_by_retry_whatever_the_names(failed
         ledger.close()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's own")
+@pytest.mark.parametrize(
+    "form", [("--csv",), ("--paths",), ("-0",), ("--json", "--documents"), ("--json",), ()]
+)
+async def test_a_list_that_could_not_be_written_is_no_success(
+    form: tuple[str, ...], failed: Path
+) -> None:
+    """Exit 3 on a full disk, and 1 where the reader is gone, in every form."""
+    command = [sys.executable, "-m", "batcher", "failures", failed, *form]
+    with Path("/dev/full").open("wb") as full:
+        said = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (said.returncode, b"stdout: No space left" in said.stderr) == (3, True)
+    reading, writing = os.pipe()
+    os.close(reading)
+    gone = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (gone.returncode, gone.stderr) == (1, b"")
+
+
 async def test_what_fits_nothing_is_told_and_nothing_is_done(failed: Path, tmp_path: Path) -> None:
     """Exit 2, also where the rest would fit; an empty list is no mistake, and means nobody."""
     vain = await batcher("retry", failed, "0/letter 0.txt", "9/*", "8/nobody.txt")

@@ -38,6 +38,13 @@ def raw(*words: object, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes
     )
 
 
+def writing_to(stdout: int, words: Words) -> subprocess.CompletedProcess[bytes]:
+    """The command line, with a stdout that is closed here afterwards."""
+    command = [sys.executable, "-m", "batcher", *map(str, words)]
+    with os.fdopen(stdout, "wb") as there:
+        return subprocess.run(command, stdout=there, stderr=subprocess.PIPE, check=False)
+
+
 @pytest.fixture
 async def failed(words: Words, peer: Peer, inbox: Path, out: Path) -> Path:
     """Six letters and five odd names, all of which the service refused."""
@@ -80,14 +87,12 @@ async def test_a_list_that_could_not_be_written_is_no_success(
     form: tuple[str, ...], failed: Path
 ) -> None:
     """Exit 3 on a full disk, and 1 where the reader is gone, in every form."""
-    command = [sys.executable, "-m", "batcher", "failures", failed, *form]
-    with Path("/dev/full").open("wb") as full:
-        said = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    command = ("failures", failed, *form)
+    said = writing_to(os.open("/dev/full", os.O_WRONLY), command)
     assert (said.returncode, b"stdout: No space left" in said.stderr) == (3, True)
     reading, writing = os.pipe()
     os.close(reading)
-    gone = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
-    os.close(writing)
+    gone = writing_to(writing, command)
     assert (gone.returncode, gone.stderr) == (1, b"")
 
 

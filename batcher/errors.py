@@ -46,9 +46,13 @@ if the exception ends it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from batcher.exit_codes import ExitCode
+
+E = TypeVar("E", bound=BaseException)
 
 
 class BatcherError(Exception):
@@ -298,8 +302,13 @@ class Busy(Refused):
 
 def first_of(errors: BaseExceptionGroup[BatcherError]) -> BatcherError:
     """Return the first single error in a group that several tasks raised."""
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, BatcherError)
-    return error
+    return next(each_of(errors))
+
+
+def each_of(errors: BaseExceptionGroup[E]) -> Iterator[E]:
+    """Yield the single errors in a group, which may have groups in it."""
+    for error in errors.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from each_of(error)
+        else:
+            yield error

@@ -581,16 +581,20 @@ def _believe(connection: sqlite3.Connection, path: Path) -> None:
 def memory_ledger(path: Path, *, batch: str, clock: Clock) -> Ledger:
     """Return a copy in memory of the ledger at `path`, or an empty one if there is none.
 
-    It serves for trial runs; nothing of it is kept.
+    It serves for trial runs; nothing of it is kept. Raises LedgerError.
     """
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    if path.exists():
-        original = reader(path)
-        original.backup(connection)
-        original.close()
-    _check(connection, path)
-    _migrate(connection)
-    _claim(connection, path, batch)
+    try:
+        if schema.is_there(path):
+            with schema.reading_as_it_is(path) as original:
+                original.backup(connection)
+        with schema.translated(path):
+            _check(connection, path)
+            _migrate(connection)
+            _claim(connection, path, batch)
+    except LedgerError:
+        connection.close()
+        raise
     return Ledger(InlineWriter(connection), connection, clock=clock)
 
 

@@ -33,7 +33,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
     Raises LedgerError where there is no ledger that this version can read.
     """
-    with closing(readable(path)) as connection, _translated(path):
+    with closing(readable(path)) as connection, translated(path):
         yield connection
 
 
@@ -43,7 +43,14 @@ def reading_any(path: Path) -> Iterator[sqlite3.Connection]:
 
     Use it only for what all schemas have. The next run migrates such a ledger.
     """
-    with closing(_checked(path, refuse_empty)) as connection, _translated(path):
+    with closing(_checked(path, refuse_empty)) as connection, translated(path):
+        yield connection
+
+
+@contextmanager
+def reading_as_it_is(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a read-only connection like `reading`, but accept older schemas and empty files, too."""
+    with closing(_checked(path, _refuse_nothing)) as connection, translated(path):
         yield connection
 
 
@@ -54,7 +61,7 @@ def reading_beside(path: Path, *, any_thread: bool = False) -> Iterator[sqlite3.
     Only SQLite opens the file here: whenever a process closes a file that it opened by other means,
     the system drops all locks that the process has on it, also those of its other connections.
     """
-    with closing(beside(path, any_thread=any_thread)) as connection, _translated(path):
+    with closing(beside(path, any_thread=any_thread)) as connection, translated(path):
         yield connection
 
 
@@ -66,11 +73,12 @@ def beside(path: Path, *, any_thread: bool = False) -> sqlite3.Connection:
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
+    """Raise LedgerError where the block can't read the ledger at `path`, or a copy of it."""
     try:
         yield
     except sqlite3.DatabaseError as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
     except PermissionError as error:
         where = Path(error.filename or path)
         raise LedgerError(f"{where}: {error.strerror}; {who_may_read(where)}") from error
@@ -111,7 +119,7 @@ def _opened(
         refuse(connection, path)
     except sqlite3.DatabaseError as error:
         connection.close()
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
     except LedgerError:
         connection.close()
         raise
@@ -202,6 +210,10 @@ def refuse_empty(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
+def _refuse_nothing(connection: sqlite3.Connection, path: Path) -> None:
+    pass
+
+
 def refuse_older(connection: sqlite3.Connection, path: Path) -> None:
     """Raise LedgerOlder if the schema isn't the current one; a reader can't migrate it."""
     _, version = _marks(connection)
@@ -245,8 +257,8 @@ def said_of(error: OSError | sqlite3.Error) -> str:
     return str(error.strerror if isinstance(error, OSError) else error)
 
 
-def _damaged(path: Path, error: sqlite3.DatabaseError) -> LedgerError:
-    """Translate an error: what SQLite says of the disk or of a lock isn't damage."""
+def damaged(path: Path, error: sqlite3.DatabaseError) -> LedgerError:
+    """Translate an error of a ledger; what SQLite says of the disk or of a lock isn't damage."""
     if isinstance(error, sqlite3.OperationalError):
         return LedgerError(f"{path}: {error}; it can't be read now")
     return LedgerDamaged(f"{path}: {error}; `batcher rebuild` makes a new one")

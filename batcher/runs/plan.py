@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,11 +24,12 @@ from batcher.core.forecast import Forecast, forecast
 from batcher.core.lifecycle import OUT, VERDICTS, State
 from batcher.core.reservations import by_size
 from batcher.core.summary import FailureGroup
-from batcher.errors import DocumentLocked
+from batcher.errors import DocumentLocked, each_of
 from batcher.ledger.claim import refuse_outdated
 from batcher.ledger.ledger import Ledger, memory_ledger
 from batcher.ledger.queries.sending import SendingQueries
 from batcher.ledger.queries.tracking import TrackingQueries
+from batcher.ledger.schema import damaged
 from batcher.manifest.model import Manifest
 from batcher.reducto.address_lists import documents_in
 from batcher.reducto.job import Job
@@ -92,8 +94,17 @@ async def make_plan(manifest: Manifest) -> Plan:
     """Return the plan. Raises BatcherError where a run would refuse to start."""
     refuse_strangers(manifest)
     path = manifest.output.ledger_path
-    ledger = memory_ledger(path, batch=manifest.batch, clock=time.time)
-    refuse_outdated(path, ledger.claim, manifest.output.directory)
+    try:
+        return await _planned_with(
+            memory_ledger(path, batch=manifest.batch, clock=time.time), manifest
+        )
+    except* sqlite3.DatabaseError as errors:
+        # the copy has what was wrong with the original
+        raise damaged(path, next(each_of(errors))) from errors
+
+
+async def _planned_with(ledger: Ledger, manifest: Manifest) -> Plan:
+    refuse_outdated(manifest.output.ledger_path, ledger.claim, manifest.output.directory)
     before = Counter(ledger.tally)
     passwords = Passwords(manifest.sources, where=manifest.where)
     try:

@@ -19,6 +19,10 @@ from batcher.ledger.schema import who_may_read
 Words = tuple[object, ...]
 
 
+def plan_of(words: Words) -> Words:
+    return ("plan", *words[1:])
+
+
 @pytest.fixture
 async def ledger(words: Words, out: Path) -> Path:
     assert (await batcher(*words)).code == 0
@@ -75,7 +79,7 @@ async def test_what_is_no_damage_is_not_rebuilt(
     before = sorted(
         path.name for path in ledger.parent.iterdir() if path.name.startswith("ledger.db.damaged")
     )
-    asked = [("rebuild", out), ("status", out), ("verify", out)]
+    asked = [("rebuild", out), ("status", out), ("verify", out), plan_of(words)]
     # a run waits for half a minute first
     asked += [] if trouble is is_held_by_another_program else [words]
     for command in asked:
@@ -109,9 +113,10 @@ async def test_a_ledger_that_may_not_be_read_is_not_damaged(
     place = ledger.parent / closed
     stack.callback(place.chmod, 0o700)
     place.chmod(0)
-    for command in (("rebuild", out), ("status", out), ("verify", out), words):
-        if closed == "ledger.journal.jsonl" and command[0] == "status":
-            continue  # it reads no journal
+    plans = (plan_of(words), (*words, "--dry-run"))
+    for command in (("rebuild", out), ("status", out), ("verify", out), *plans, words):
+        if closed == "ledger.journal.jsonl" and command in (("status", out), *plans):
+            continue  # these read no journal
         said = await batcher(*command, before=as_anybody)
         assert said.code in (2, 3), (command, said)
         assert "ermission denied" in said.err
@@ -120,6 +125,31 @@ async def test_a_ledger_that_may_not_be_read_is_not_damaged(
     place.chmod(0o700)
     assert [path.name for path in ledger.parent.iterdir() if ".damaged" in path.name] == []
     assert (await batcher(*words)).code == 0
+
+
+def is_no_database(ledger: Path) -> None:
+    ledger.write_text("no database at all " * 100)
+
+
+def has_damaged_pages(ledger: Path) -> None:
+    with ledger.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (ledger.stat().st_size - 4096))
+
+
+@pytest.mark.parametrize("damage", [is_no_database, has_damaged_pages])
+async def test_a_plan_tells_of_a_damaged_ledger_as_status_does(
+    damage: Callable[[Path], None], ledger: Path, words: Words, out: Path
+) -> None:
+    """Exit 2, with the file and what makes a new one."""
+    with sqlite3.connect(ledger) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    damage(ledger)
+    for command in (("status", out), plan_of(words), (*words, "--dry-run")):
+        said = await batcher(*command)
+        assert (said.code, "Traceback" in said.err) == (2, False), said.err
+        assert str(ledger) in said.err and "`batcher rebuild` makes a new one" in said.err
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")

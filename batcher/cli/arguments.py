@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from batcher.cli.completion import assignments, endpoints, services
+from batcher.common.shell_words import typed
 
 if TYPE_CHECKING:
     import sqlite3
@@ -119,7 +120,7 @@ def manifest_of(
         if output is None and (what / ".batcher").is_dir():
             raise click.UsageError(
                 f"{what} holds results of a batch: name its manifest, or its documents and -o "
-                f"{what}"
+                f"{typed(what)}"
             )
         if output is None:
             raise click.UsageError(f"{what} is a directory: say with -o where its results go")
@@ -146,9 +147,10 @@ def _which(what: Path, key: str) -> str:
 
     if what.suffix in ("", *SUFFIXES):
         return f"{what} is a manifest: say -S {key}=… instead"
+    include = f"source.include=[{json.dumps('/' + what.name, ensure_ascii=False)}]"
     return (
         f"{what} is a file: batcher parse prints its text; or name its folder, and the file by "
-        f"-S 'source.include=[{json.dumps('/' + what.name, ensure_ascii=False)}]'"
+        f"-S {typed(include)}"
     )
 
 
@@ -157,7 +159,7 @@ def again(what: Path) -> str:
     return (
         "run the batch again, with the words it was started with"
         if what.is_dir()
-        else f"batcher run {what}"
+        else f"batcher run {typed(what)}"
     )
 
 

@@ -7,7 +7,6 @@ import errno
 import io
 import os
 import select
-import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ import click
 
 import batcher
 from batcher.cli.completion import VARIABLE, completion
+from batcher.common.shell_words import typed
 from batcher.errors import BatcherError
 from batcher.exit_codes import ExitCode
 
@@ -103,10 +103,10 @@ _ELSEWHERE: Final = {
 def _unknown(word: str, commands: list[str]) -> str:
     """Return that there is no such command, and what was probably meant."""
     if Path(word).is_dir():
-        return f"a command comes first: batcher run {shlex.quote(word)} -o results"
+        return f"a command comes first: batcher run {typed(word)} -o results"
     if Path(word).is_file():
         command = "run" if Path(word).suffix in _MANIFESTS else "parse"
-        return f"a command comes first: batcher {command} {shlex.quote(word)}"
+        return f"a command comes first: batcher {command} {typed(word)}"
     near = difflib.get_close_matches(word, commands, n=1)
     meant = _ELSEWHERE.get(word) or (f"batcher {near[0]}" if near else "")
     hint = f"did you mean {meant}?" if meant else "batcher --help lists all"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from batcher.cli.arguments import PATH
 from batcher.cli.completion import services
 from batcher.cli.group import main
 from batcher.common.names import as_text, is_text
+from batcher.common.shell_words import typed
 
 ENDPOINTS = ("parse", "extract", "split", "classify", "pipeline")
 FORMATS = ("json", "markdown", "jsonl", "parquet")
@@ -65,25 +65,20 @@ def _other_than(output: Path) -> str:
 
     other = "name another folder with --output"
     earlier = output / MANIFEST
-    return f"batcher run {_typed(earlier)} goes on, or {other}" if earlier.is_file() else other
+    return f"batcher run {typed(earlier)} goes on, or {other}" if earlier.is_file() else other
 
 
 def _after_the_demo(output: Path, path: Path) -> str:
     example = "results/invoices/2026/INV-2026-001.pdf.md"
     said = {
         str(output / example): "one of the results; the .json beside it has everything",
-        f"batcher run {_typed(path)}": "again: nothing is sent, nothing is paid",
-        f"batcher status {_typed(path)}": "where the batch stands",
-        f"batcher report {_typed(path)}": "a page on speed, waits and costs: report.html",
+        f"batcher run {typed(path)}": "again: nothing is sent, nothing is paid",
+        f"batcher status {typed(path)}": "where the batch stands",
+        f"batcher report {typed(path)}": "a page on speed, waits and costs: report.html",
         "batcher init": "a manifest for documents of your own",
     }
     width = max(map(len, said))
     return "\n".join(["next:", *(f"  {what:<{width}}  {why}" for what, why in said.items())])
-
-
-def _typed(path: Path) -> str:
-    """Return the path as a shell takes it."""
-    return shlex.quote(str(path))
 
 
 @main.command()
@@ -148,10 +143,10 @@ def init(
         raise click.UsageError(f"{path} is there already; name another file") from None
     except OSError as error:
         raise click.UsageError(f"{path}: {error.strerror}") from None
-    then = f"batcher plan {_typed(path)}"
+    then = f"batcher plan {typed(path)}"
     inbox = Path(said["directory"])
     if not (path.parent / inbox).is_dir():
-        then = f"put documents into {_typed(path.parent / inbox)}, then {then}"
+        then = f"put documents into {typed(path.parent / inbox)}, then {then}"
     click.echo(f"wrote {path}; next: {then}", err=True)
 
 

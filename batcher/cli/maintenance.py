@@ -17,6 +17,7 @@ from batcher.cli.arguments import AS_JSON, WHAT, again, reading
 from batcher.cli.group import main
 from batcher.cli.selecting import FROM_FILE, PATHS, STEP, wanted_of
 from batcher.cli.terminal_run import Verbosity, complete, conduct, tell
+from batcher.common.shell_words import typed
 from batcher.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -422,4 +423,4 @@ def rebuild(what: Path, listing: bool, as_json: bool) -> None:
         click.echo(f"  {done.skipped} lines of the journal fit nowhere", err=True)
     if done.set_aside:
         click.echo(f"  the damaged ledger lies at {done.set_aside}", err=True)
-    click.echo(f"next: batcher verify {what}, then {again(what)}", err=True)
+    click.echo(f"next: batcher verify {typed(what)}, then {again(what)}", err=True)

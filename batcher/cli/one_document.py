@@ -6,7 +6,6 @@ It imports what it needs inside, so that `--help` and a stored answer are quick.
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import click
 from batcher.cli.arguments import OVERRIDES, PATH, SERVICE
 from batcher.cli.group import main, tell_trouble
 from batcher.cli.terminal_run import Verbosity, complete, conduct
+from batcher.common.shell_words import typed, typed_name
 from batcher.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -294,8 +294,9 @@ def _tell_why(request: Request, entry: Entry, summary: Summary) -> None:
             )
         tell_trouble("--again sends it again, and pays for it: once more, where this was paid")
         for group in summary.failures:
-            where = shlex.quote(str(entry.output))
-            tell_trouble(f"its history: batcher why {where} {shlex.quote(group.example)}")
+            tell_trouble(
+                f"its history: batcher why {typed(entry.output)} {typed_name(group.example)}"
+            )
 
 
 def _tell_trouble_of(request: Request, summary: Summary) -> None:
@@ -321,8 +322,7 @@ def _opened(request: Request) -> Iterator[BinaryIO]:
     path = Path(request.what)
     if path.is_dir():
         raise click.UsageError(
-            f"{path} is a directory; for all documents in it: batcher run "
-            f"{shlex.quote(str(path))} -o results"
+            f"{path} is a directory; for all documents in it: batcher run {typed(path)} -o results"
         )
     try:
         stream = path.open("rb")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import shlex
 import shutil
 
 import click
@@ -70,7 +71,8 @@ def _nothing(asked: tuple[str, ...], known: tuple[str, ...], near: str) -> str:
     words = " ".join(asked)
     endpoint = difflib.get_close_matches(asked[0], known, n=1, cutoff=0.7)
     if endpoint:
-        near = " ".join((endpoint[0], *asked[1:]))
+        near = shlex.join((endpoint[0], *asked[1:]))
     if near:
-        return f"no option has {words!r}; did you mean: batcher options {near}?"
+        command = "batcher options " + near
+        return f"no option has {words!r}; did you mean: {command}?"
     return f"no option has {words!r}; batcher options parse lists all of parse"

@@ -11,6 +11,7 @@ import click
 from batcher.batches import Place, access_of, place_of
 from batcher.cli.arguments import PATH, WHAT, reading
 from batcher.cli.group import main, tell_trouble
+from batcher.common.shell_words import typed
 from batcher.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def export(what: Path, format: str, table: str, chunks: bool, output: Path | Non
     if done.missing:
         click.echo(f"batcher: {len(done.missing)} results are not on disk as they were saved, "
                    f"e.g. {done.missing[0]}; "
-                   f"see `batcher verify {what}`", err=True)  # fmt: skip
+                   f"see `batcher verify {typed(what)}`", err=True)  # fmt: skip
         sys.exit(ExitCode.INCOMPLETE)
 
 

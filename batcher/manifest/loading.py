@@ -19,6 +19,7 @@ from batcher.common.extras import install_command
 from batcher.common.json_values import as_json, each_once
 from batcher.common.missing_paths import instead_of
 from batcher.common.names import as_text, is_text
+from batcher.common.shell_words import typed
 from batcher.common.text_files import NotText, read_text
 from batcher.errors import ManifestError, Problem
 from batcher.manifest.certificates import untrusted
@@ -81,7 +82,7 @@ def for_directory(
         "output": {"directory": str(output)},
         "service": {"url": service} if "://" in service else service,
     }
-    where = as_text(f"batcher run {directory} -o {output}")
+    where = as_text(f"batcher run {typed(directory)} -o {typed(output)}")
     apply(data, settings, overrides, where=where, tell=tell)
     manifest = read_manifest(
         data, where=where, folder=Path.cwd(), stem=as_text(output.absolute().name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
@@ -13,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from batcher.common.formatting import format_credits, pluralize
+from batcher.common.shell_words import typed
 from batcher.core.lifecycle import State
 from batcher.core.reasons import EMPTY, ONLY_FILES, TOO_LARGE
 from batcher.core.summary import FailureGroup
@@ -202,7 +202,7 @@ def next_step(document: FailedDocument, what: Path) -> str:
 
 def advice_for(group: FailureGroup, what: Path) -> str:
     """Return what can be done about the documents of a group, with commands ready to be typed."""
-    return _advice(group).format(what=shlex.quote(str(what)), kind=group.kind)
+    return _advice(group).format(what=typed(what), kind=group.kind)
 
 
 def spent_words(document: FailedDocument) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from batcher.common.formatting import format_bytes, format_duration, pluralize
 from batcher.common.secrets import redact_urls
+from batcher.common.shell_words import typed
 from batcher.core.lifecycle import OPEN, VERDICTS, State
 from batcher.core.summary import FailureGroup, NotServed
 from batcher.ledger.queries.failed_documents import FailedDocument
@@ -278,8 +279,8 @@ def _failed(found: Statistics, what: Path) -> Iterator[str]:
     for group, documents in shown:
         yield f"<div class='wide list'>{_failed_table(group, documents, what, with_step)}</div>"
     if more := len(found.failed) - len(shown):
-        groups = pluralize(more, "more group")
-        yield f"<p class='wide'>… and {groups}: {_command(f'batcher failures {what} --all')}</p>"
+        all_of_them = _command(f"batcher failures {typed(what)} --all")
+        yield f"<p class='wide'>… and {pluralize(more, 'more group')}: {all_of_them}</p>"
 
 
 def _failed_table(
@@ -292,7 +293,7 @@ def _failed_table(
     advice = advice_for(group, what)
     next_ = f"<p>What to do: {_with_commands(advice)}</p>" if advice else ""
     more = group.documents - len(documents)
-    rest = _command(f"batcher failures {what} --all")
+    rest = _command(f"batcher failures {typed(what)} --all")
     return f"{list_}{next_}{f'<p>… and {more:,} more: {rest}</p>' if more else ''}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from batcher.common.formatting import format_credits
+from batcher.common.shell_words import typed
 from batcher.views.status import plain
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def prospect_words(free: int, paid: Requeued, what: Path, *, is_billed: bool) ->
     """Return what `--repair` would have done, or nothing; it is free where nothing is billed."""
     if not free and not paid.documents:
         return ""
-    return f"`batcher verify --repair {what}` has {_remedies(free, paid, is_billed)}"
+    return f"`batcher verify --repair {typed(what)}` has {_remedies(free, paid, is_billed)}"
 
 
 def repair_words(paid: Requeued, free: int, again: str, *, is_billed: bool) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +19,7 @@ from batcher.common.formatting import (
     format_usd,
 )
 from batcher.common.secrets import redact_urls
+from batcher.common.shell_words import typed, typed_name
 from batcher.views.page import LOOK, SCRIPT
 from batcher.views.plots import share_bar
 from batcher.views.status import plain
@@ -122,11 +122,6 @@ def sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def quoted(path: object) -> str:
-    """Return a path as it is typed in a shell."""
-    return shlex.quote(str(path))
-
-
 def drawn_share(share: float) -> Markup:
     """Return a bar of which the part `share`, 0 to 1, is filled."""
     return Markup(share_bar(share))  # noqa: S704  made of a number
@@ -142,7 +137,8 @@ _FILTERS: Final = {
     "number": number,
     "sentence": sentence,
     "share_bar": drawn_share,
-    "shell": quoted,
+    "shell": typed,
+    "shell_name": typed_name,
     "usd": format_usd,
     "words": words_of,
 }

@@ -13,6 +13,7 @@ import click
 from batcher.cli.arguments import PATH
 from batcher.cli.completion import services
 from batcher.cli.group import main
+from batcher.cli.unwritable import refused
 from batcher.common.names import as_text, is_text
 from batcher.common.shell_words import typed
 
@@ -53,6 +54,8 @@ def demo(output: Path) -> None:
         path = copy_demo(output)
     except FileExistsError:
         raise click.UsageError(f"{output} is there already; {_other_than(output)}") from None
+    except OSError as error:
+        raise refused(output, error) from error
     manifest = load(path)
     summary = conduct(run_batch, manifest, Verbosity())
     tell(summary, manifest, Verbosity(), as_json=False)
@@ -136,18 +139,28 @@ def init(
         formats=("json", *(f for f in formats if f != "json")),
         **said,
     )
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise click.UsageError(f"{path} is there already; name another file") from None
-    except OSError as error:
-        raise click.UsageError(f"{path}: {error.strerror}") from None
+    _write_new(path, text)
     then = f"batcher plan {typed(path)}"
     inbox = Path(said["directory"])
     if not (path.parent / inbox).is_dir():
         then = f"put documents into {typed(path.parent / inbox)}, then {then}"
     click.echo(f"wrote {path}; next: {then}", err=True)
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Write a file that isn't there yet; nothing is left of one that can't be written whole."""
+    try:
+        file = path.open("x", encoding="utf-8")
+    except FileExistsError:
+        raise click.UsageError(f"{path} is there already; name another file") from None
+    except OSError as error:
+        raise refused(path, error) from error
+    try:
+        with file:
+            file.write(text)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise refused(path, error) from error
 
 
 def _refuse_unknown(service: str) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from batcher.cli.group import TROUBLE, give_up_output
-from batcher.common.shell_words import typed
+from batcher.cli.unwritable import refused
 
 if TYPE_CHECKING:
     from batcher.core.summary import Summary
@@ -159,9 +159,7 @@ def _log_file(voice: Verbosity) -> LogFile | None:
     try:
         return LogFile(voice.log_file, tell_trouble)
     except OSError as error:
-        folder = voice.log_file.absolute().parent
-        hint = "" if folder.is_dir() else f"; make its folder first: mkdir -p {typed(folder)}"
-        raise click.UsageError(f"--log-file {voice.log_file}: {error.strerror}{hint}") from error
+        raise refused(voice.log_file, error, name="--log-file") from error
 
 
 class _Both:

@@ -23,7 +23,8 @@ _PATHS: Final = {
 def copy_demo(folder: Path) -> Path:
     """Copy documents and manifest into `folder`, and return the manifest's path.
 
-    Raises FileExistsError if there is anything in the folder, or a file in its place; OSError.
+    Raises FileExistsError if there is anything in the folder, or a file in its place; OSError, and
+    then nothing of the copy is left.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
@@ -32,9 +33,24 @@ def copy_demo(folder: Path) -> Path:
     text = manifest.read_text("utf-8")
     for there, here in _PATHS.items():
         text = text.replace(there, here)
-    shutil.copytree(documents, folder / "documents")
-    (folder / MANIFEST).write_text(text, "utf-8")
+    try:
+        _copy_folder(documents, folder / "documents")
+        (folder / MANIFEST).write_text(text, "utf-8")
+    except OSError:
+        shutil.rmtree(folder / "documents", ignore_errors=True)
+        (folder / MANIFEST).unlink(missing_ok=True)
+        raise
     return folder / MANIFEST
+
+
+def _copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder; raises the first OSError, of which `shutil.copytree` would make a list."""
+    target.mkdir()
+    for path in source.iterdir():
+        if path.is_dir():
+            _copy_folder(path, target / path.name)
+        else:
+            shutil.copy2(path, target / path.name)
 
 
 def _originals() -> tuple[Path, Path]:

@@ -6,12 +6,17 @@ from __future__ import annotations
 
 import json
 import re
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from commandline import batcher
 
 from batcher.cli import main
+from batcher.maintenance.demo import copy_demo
 from batcher.manifest.loading import load
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +87,50 @@ def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
     said = CliRunner().invoke(main, ["init", str(tmp_path / "batch.toml"), "--ask"])
     assert said.exit_code == 2 and "is there already" in said.output
     assert (tmp_path / "batch.toml").read_text() == "mine"
+
+
+@contextmanager
+def files_of_one_kilobyte() -> Iterator[None]:
+    """The largest file that may be written: as on a disk that is nearly full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_nothing_is_left_of_a_manifest_that_could_not_be_written(tmp_path: Path) -> None:
+    """Exit 3, and the same command does once there is room."""
+    path = tmp_path / "full" / "batch.toml"
+    path.parent.mkdir()
+    begin(tmp_path)  # which imports, and so compiles, what is needed
+    with files_of_one_kilobyte():
+        full = CliRunner().invoke(main, ["init", str(path)])
+    assert (full.exit_code, path.exists()) == (3, False), full.output
+    assert "Make room on that disk" in full.output and str(path) in full.output
+    assert CliRunner().invoke(main, ["init", str(path)]).exit_code == 0
+
+
+def test_nothing_is_left_of_a_demo_that_could_not_be_copied(tmp_path: Path) -> None:
+    """The folder is no obstacle to the next one."""
+    with files_of_one_kilobyte(), pytest.raises(OSError, match="too large"):
+        copy_demo(tmp_path / "demo")
+    assert list(tmp_path.glob("demo/*")) == []
+    assert load(copy_demo(tmp_path / "demo")).batch
+
+
+@pytest.mark.parametrize("command", [("init",), ("demo", "-o")])
+async def test_a_place_that_is_no_good_is_told_with_what_to_do(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Exit 2: a file where a folder was to be, and for a manifest a folder that isn't there."""
+    (tmp_path / "file").write_text("")
+    said = await batcher(*command, tmp_path / "file" / "new")
+    assert (said.code, "name a place that you may write to" in said.err) == (2, True), said.err
+    if command == ("init",):
+        said = await batcher("init", tmp_path / "no dir" / "x.toml")
+        assert (said.code, f"mkdir -p '{tmp_path}/no dir'" in said.err) == (2, True), said.err
 
 
 @pytest.mark.parametrize(

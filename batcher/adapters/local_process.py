@@ -14,6 +14,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -57,10 +58,16 @@ class OnCluster:
         words = ["--on", wanted.engine, "--cluster-address", wanted.address]
         words += ["--hands", str(wanted.hands or 0), "--hand-cpus", str(wanted.cpus)]
         words += ["--hand-memory", str(wanted.memory or 0)]
-        words += ["--cluster-patience", f"{self.patience:f}"]
+        # a service may be given no patience at all, which its option doesn't take
+        words += ["--cluster-patience", _digits(max(self.patience, 1.0))]
         for name, amount in wanted.resources.items():
-            words += ["--hand-resource", f"{name}={amount:f}"]
+            words += ["--hand-resource", f"{name}={_digits(amount)}"]
         return words
+
+
+def _digits(number: float) -> str:
+    """Return the number without an exponent, which the service's options don't take."""
+    return f"{Decimal(str(number)):f}"
 
 
 @asynccontextmanager
@@ -117,7 +124,7 @@ class _Process:
         self.key = secrets.token_urlsafe(24)
         words = [sys.executable, "-m", "batcher.service", "--embedded", "--data-dir", str(data_dir)]
         if retention is not None:
-            words += ["--retention", str(retention)]
+            words += ["--retention", _digits(retention)]
         if chaos:
             words += ["--chaos", chaos]
         if urls:

@@ -37,6 +37,21 @@ class _Place(click.Path):
         return super().convert(value, param, ctx)
 
 
+class Count(click.IntRange):
+    """A whole number above 0, up to what the ledger can hold."""
+
+    def __init__(self) -> None:
+        super().__init__(min=1)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        from batcher.manifest.values import LARGEST
+
+        number = int(super().convert(value, param, ctx))
+        if number > LARGEST:
+            self.fail(f"{number} is more than {LARGEST}", param, ctx)
+        return number
+
+
 class Address(click.ParamType[tuple[str, int]]):
     """HOST:PORT, as in a manifest; `hint` ends the words about another text."""
 

@@ -46,7 +46,7 @@ def _number(text: str) -> Any:
 
 def _rate(text: str) -> float:
     """Return calls per second, given as in 20, 20/s, 90/m or 1000/h. Raises ValueError."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(?:\s*/\s*([smh])[a-z]*)?", text.strip())
+    match = re.fullmatch(r"(\d{1,18}(?:\.\d+)?)(?:\s*/\s*([smh])[a-z]*)?", text.strip())
     if match is None or not float(match[1]):
         raise ValueError(f"a rate as in 20/s, 90/m or 1000/h is wanted, not {json.dumps(text)}")
     return float(match[1]) / _SECONDS[match[2] or "s"]

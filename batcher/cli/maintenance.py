@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batcher.batches import Place, known_manifest, place_of
-from batcher.cli.arguments import AS_JSON, WHAT, again, reading
+from batcher.cli.arguments import AS_JSON, WHAT, Count, again, reading
 from batcher.cli.group import main
 from batcher.cli.selecting import FROM_FILE, PATHS, STEP, wanted_of
 from batcher.cli.terminal_run import Verbosity, complete, conduct, tell
@@ -131,7 +131,7 @@ def _why_unsent(connection: sqlite3.Connection, place: Place) -> str:
 
 @main.command(short_help="Show what earlier runs did, and how each ended.")
 @WHAT
-@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, metavar="N")
+@click.option("--last", type=Count(), default=20, show_default=True, metavar="N")
 @AS_JSON
 def runs(what: Path, last: int, as_json: bool) -> None:
     """Show the last runs of a batch: when each ran, how it ended, what it saved and what that cost.
@@ -333,7 +333,7 @@ def cancel(
 @WHAT
 @click.option(
     "--keep-runs",
-    type=click.IntRange(min=1),
+    type=Count(),
     metavar="N",
     help="Let go what was replaced before the last N runs, and shorten the summaries of such runs.",
 )

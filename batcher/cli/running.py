@@ -24,6 +24,7 @@ from batcher.cli.arguments import (
     PATH,
     SERVICE,
     Address,
+    Count,
     manifest_of,
 )
 from batcher.cli.flags import CommandWithPatterns, manifest_flags, settings_of
@@ -78,9 +79,7 @@ def _faults(ctx: click.Context, option: click.Parameter, orders: str) -> str:
 @click.option(
     "--collect", is_flag=True, help="Fetch the results of submitted jobs; submit nothing."
 )
-@click.option(
-    "--sample", type=click.IntRange(min=1), metavar="N", help="Submit N documents at most."
-)
+@click.option("--sample", type=Count(), metavar="N", help="Submit N documents at most.")
 @click.option(
     "--rehearse", is_flag=True, help="On the local service, with faults, in an output of its own."
 )

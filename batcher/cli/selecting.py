@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from datetime import datetime, time, timedelta
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -98,7 +99,7 @@ def moment_of(text: str, now: datetime) -> float:
     from batcher.manifest.values import duration
 
     if _SPAN.fullmatch(text):
-        return now.timestamp() - duration(text)
+        return now.timestamp() - duration(text, most=inf)
     if _CLOCK.fullmatch(text):
         today = datetime.combine(now.date(), time.fromisoformat(text.zfill(5)))
         found = today if today.timestamp() <= now.timestamp() else today - _A_DAY

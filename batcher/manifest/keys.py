@@ -169,8 +169,8 @@ SOURCE: Final[Table] = {
     ),
     "min_size": Key("size", "Smaller files are left out.", '"1kB"'),
     "max_size": Key("size", "Larger files are left out.", '"100MB"'),
-    "newer_than": Key("duration", "Files last changed longer ago than this are left out.", '"30d"'),
-    "older_than": Key("duration", "Files changed more recently than this are left out.", '"10m"'),
+    "newer_than": Key("age", "Files last changed longer ago than this are left out.", '"30d"'),
+    "older_than": Key("age", "Files changed more recently than this are left out.", '"10m"'),
 }
 JOB: Final[Table] = {
     "name": Key("string", "The name of this step.", '"extract"', default="the endpoint"),

@@ -42,8 +42,9 @@ KINDS: Final[Mapping[str, str]] = {
     "tables": "a table, or a list of tables",
     "table of tables": "a table of tables, by name",
     "service": "the name of a service, or a table",
-    "duration": "seconds, or text as in `90s`, `15m`, `12h`, `1d`",
+    "duration": "seconds, or text as in `90s`, `15m`, `12h`, `1d`; ten years at most",
     "span": "a duration above 0",
+    "age": "a duration that may be longer",
     "size": "bytes, or text as in `10kB`, `25MB`, `1GB`",
     "path": "text; a relative path counts from the manifest's folder",
     "url": "an http(s) address",
@@ -141,7 +142,7 @@ def _default(key: keys.Key, value: Any) -> str:
 def _toml(value: Any, kind: str) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if kind in ("duration", "span"):
+    if kind in ("duration", "span", "age"):
         return _duration(value)
     if kind == "address":
         host, port = value

@@ -18,16 +18,42 @@ from urllib.parse import urlsplit
 from batcher.reducto.api_types import ENDPOINTS
 
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_YEAR: Final = 365 * 86400
+# Longer ones are slips, and timers and dates of the system can't be had for all of them.
+LONGEST: Final = 10 * _YEAR
+_OLDEST: Final = 1000 * _YEAR
+LARGEST: Final = 2**63 - 1  # of whole numbers: what SQLite can hold
 
 
-def duration(value: Any, _folder: Path | None = None) -> float:
-    """Return seconds, given a number of them or text as in 90s, 15m, 12h, 1d. Raises ValueError."""
+def duration(value: Any, _folder: Path | None = None, *, most: float = LONGEST) -> float:
+    """Return seconds, given a number of them or text as in 90s, 15m, 12h, 1d.
+
+    Raises ValueError, also for more than `most` seconds.
+    """
+    seconds = _seconds(value)
+    if seconds > most:
+        years = round(most / _YEAR)
+        raise ValueError(f"a duration of {years} years at most is wanted, not {shown(value)}")
+    return float(seconds)
+
+
+def _seconds(value: Any) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf:
-        return float(value)
+        return value
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f"a duration as in 90s, 15m, 12h or 1d is wanted, not {shown(value)}")
     return float(match[1]) * _UNITS[match[2]]
+
+
+def _age(value: Any, folder: Path) -> float:
+    return duration(value, folder, most=_OLDEST)
+
+
+def _refuse_huge(value: float, what: str) -> None:
+    """Raise ValueError for a whole number that SQLite can't hold."""
+    if isinstance(value, int) and value > LARGEST:
+        raise ValueError(f"{what} up to {LARGEST} is wanted, not {shown(value)}")
 
 
 def _span(value: Any, folder: Path) -> float:
@@ -110,6 +136,7 @@ def _positive(what: str, *types: type[int] | type[float]) -> Callable[[Any, Path
     def read(value: Any, _folder: Path) -> Any:
         if not isinstance(value, types) or isinstance(value, bool) or not 0 < value < inf:
             raise ValueError(f"{what} above 0 is wanted, not {shown(value)}")
+        _refuse_huge(value, what)
         return value
 
     return read
@@ -118,12 +145,14 @@ def _positive(what: str, *types: type[int] | type[float]) -> Callable[[Any, Path
 def _not_negative(value: Any, _folder: Path) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < inf:
         raise ValueError(f"a number, 0 or above, is wanted, not {shown(value)}")
+    _refuse_huge(value, "a number")
     return value
 
 
 def _tries(value: Any, _folder: Path) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError(f"a whole number, 0 or above, is wanted, not {shown(value)}")
+    _refuse_huge(value, "a whole number")
     return value
 
 
@@ -162,13 +191,18 @@ _SIZES: Final = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
 
 def _size(value: Any, _folder: Path) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        _refuse_huge(value, "a number of bytes")
         return value
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMG]?)B", value) if isinstance(value, str) else None
+    match = (
+        re.fullmatch(r"(\d{1,19}(?:\.\d+)?)\s*([kMG]?)B", value) if isinstance(value, str) else None
+    )
     if match is None:
         raise ValueError(
             f"a number of bytes or a size as in 10kB, 25MB or 1GB is wanted, not {shown(value)}"
         )
-    return int(float(match[1]) * _SIZES[match[2]])
+    size = int(float(match[1]) * _SIZES[match[2]])
+    _refuse_huge(size, "a number of bytes")
+    return size
 
 
 READERS: Final[Mapping[str, Callable[[Any, Path], Any]]] = {
@@ -184,6 +218,7 @@ READERS: Final[Mapping[str, Callable[[Any, Path], Any]]] = {
     "service": _of("a service's name or a table", str, dict),
     "duration": duration,
     "span": _span,
+    "age": _age,
     "size": _size,
     "path": _path,
     "url": _url,
@@ -207,16 +242,17 @@ TYPES: Final[Mapping[str, dict[str, Any]]] = {
     "boolean": {"type": "boolean"},
     "table": {"type": "object"},
     "headers": {"type": "object", "additionalProperties": {"type": "string"}},
-    "duration": {"type": ["string", "number"], "minimum": 0},
-    "span": {"type": ["string", "number"], "exclusiveMinimum": 0},
+    "duration": {"type": ["string", "number"], "minimum": 0, "maximum": LONGEST},
+    "span": {"type": ["string", "number"], "exclusiveMinimum": 0, "maximum": LONGEST},
+    "age": {"type": ["string", "number"], "minimum": 0, "maximum": _OLDEST},
     "size": {"type": ["string", "integer"]},
     "path": {"type": "string"},
     "url": {"type": "string", "format": "uri"},
     "object store": {"type": "string"},
     "address": {"type": "string"},
     "bucket": {"type": "string", "format": "uri"},
-    "count": {"type": "integer", "minimum": 1},
-    "tries": {"type": "integer", "minimum": 0},
+    "count": {"type": "integer", "minimum": 1, "maximum": LARGEST},
+    "tries": {"type": "integer", "minimum": 0, "maximum": LARGEST},
     "amount": {"type": "number", "exclusiveMinimum": 0},
     "prices": {
         "type": "object",

@@ -5,6 +5,7 @@ Imports nothing but click until a value is read, so that help is shown at once.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable
@@ -22,6 +23,25 @@ KEY_VARIABLE: Final = "REDUCTO_API_KEY"
 SECRET_VARIABLE: Final = "BATCHER_WEBHOOK_SECRET"  # noqa: S105 (a variable's name)
 BYTES_IN: Final = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
 SECONDS_IN: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+LONGEST: Final = 10 * 365 * 86400  # seconds; a manifest takes no longer durations either
+
+
+MOST_WORKERS: Final = 4096  # more than any machine has cores
+
+
+class _Finite(click.FloatRange):
+    """A number above 0, neither infinite nor NaN, which Python's `float` reads as well."""
+
+    def __init__(self) -> None:
+        super().__init__(0, min_open=True)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number", param, ctx)
+        return number
 
 
 def _span(ctx: click.Context, option: click.Parameter, text: str) -> float:
@@ -29,7 +49,10 @@ def _span(ctx: click.Context, option: click.Parameter, text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
     if match is None or not float(match[1]):
         raise click.BadParameter(f"{text!r} is no duration; write 45s, 30m or 12h")
-    return float(match[1]) * SECONDS_IN[match[2]]
+    seconds = float(match[1]) * SECONDS_IN[match[2]]
+    if seconds > LONGEST:
+        raise click.BadParameter(f"{text!r} is too long; ten years are the most")
+    return seconds
 
 
 def _orders(ctx: click.Context, option: click.Parameter, text: str) -> Any:
@@ -43,7 +66,7 @@ def _orders(ctx: click.Context, option: click.Parameter, text: str) -> Any:
 
 def _size(ctx: click.Context, option: click.Parameter, text: str) -> int:
     """Convert `2GB`, `500MB` or plain bytes into bytes."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([kMG]?)B)?", text.strip())
+    match = re.fullmatch(r"(\d{1,19}(?:\.\d+)?)\s*(?:([kMG]?)B)?", text.strip())
     if match is None:
         raise click.BadParameter(f"{text!r} is no size; write 500MB or 2GB")
     return int(float(match[1]) * BYTES_IN[match[2] or ""])
@@ -53,7 +76,7 @@ def _resources(
     ctx: click.Context, option: click.Parameter, pairs: tuple[str, ...]
 ) -> dict[str, float]:
     """Convert NAME=AMOUNT pairs into a dict."""
-    matches = [re.fullmatch(r"([^=]+)=(\d+(?:\.\d+)?)", pair) for pair in pairs]
+    matches = [re.fullmatch(r"([^=]+)=(\d{1,19}(?:\.\d+)?)", pair) for pair in pairs]
     for pair, match in zip(pairs, matches, strict=True):
         if match is None:
             raise click.BadParameter(f"{pair!r} is no amount of a resource; write ocr=1")
@@ -95,7 +118,7 @@ OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
     ),
     click.option(
         "--workers",
-        type=click.IntRange(0),
+        type=click.IntRange(0, MOST_WORKERS),
         default=0,
         show_default="one per core",
         help="Processes that read documents.",
@@ -123,7 +146,7 @@ OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
     ),
     click.option(
         "--hand-cpus",
-        type=click.FloatRange(0, min_open=True),
+        type=_Finite(),
         default=1.0,
         show_default=True,
         help="Cores that each takes.",
@@ -161,7 +184,7 @@ OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
     ),
     click.option(
         "--capacity",
-        type=click.FloatRange(0, min_open=True),
+        type=_Finite(),
         default=None,
         metavar="JOBS",
         help="How many jobs a second are begun at most, for rehearsals with a slow service.",

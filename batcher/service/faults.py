@@ -153,7 +153,7 @@ def _read_order(order: str) -> tuple[str, Fault]:
         fault = Fault(float(rate), float(seconds) if seconds else FAULTS[name])
     except ValueError:
         raise problem from None
-    if not (0 <= fault.rate <= ends_at and 0 <= fault.seconds < math.inf):
+    if not (0 <= fault.rate <= ends_at and fault.rate < math.inf and 0 <= fault.seconds < math.inf):
         raise problem
     return name, fault
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from batcher.adapters import local_process
@@ -12,6 +13,7 @@ from batcher.adapters.local_process import OnCluster, serving
 from batcher.cluster.on_ray import SILENCE
 from batcher.errors import ServiceUnusable
 from batcher.manifest.model import Cluster
+from batcher.service.arguments import service_options
 
 
 def test_a_service_that_is_late_is_not_said_to_have_said_why(
@@ -38,3 +40,12 @@ def test_a_service_has_time_to_give_its_cluster_up(
     process.tell_to_end()
     process.wait()
     assert process._patience > SILENCE + 5
+
+
+@pytest.mark.parametrize("seconds", [1e-7, 0.25, 90.0, 43200.0, 315360000.0])
+def test_the_service_reads_every_duration_that_it_is_given(seconds: float) -> None:
+    """Its options take no exponents."""
+    command = click.Command("service", callback=lambda **words: words["retention"])
+    given = ["--retention", local_process._digits(seconds)]
+    context = service_options(command).make_context("service", given)
+    assert context.params["retention"] == seconds

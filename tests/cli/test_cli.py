@@ -133,6 +133,22 @@ async def test_a_run_that_looks_nowhere_does_not_say_that_nothing_is_there(
     assert "not looked through" not in (await batcher("status", out)).out
 
 
+@pytest.mark.parametrize("number", ["9" * 23, "9" * 400, "9223372036854775808"])
+async def test_a_whole_number_has_a_top(number: str, words: tuple[object, ...], out: Path) -> None:
+    """What SQLite can hold, wherever a command takes one: exit 2, and no traceback."""
+    for command in (
+        ("runs", out, "--last", number),
+        ("prune", out, "--keep-runs", number),
+        (*words, "--sample", number),
+        (*words, "--max-pages", number),
+        (*words, "-j", number),
+        (*words, "-S", f"limits.max_documents={number}"),
+    ):
+        said = await batcher(*command)
+        assert (said.code, "Traceback" in said.err) == (2, False), (command, said.err)
+        assert "9223372036854775807" in said.err
+
+
 async def test_a_run_tells_its_own_share_where_others_had_theirs(words: tuple[object, ...]) -> None:
     """The second of two saves nothing and costs nothing, and says so."""
     assert "6 saved in" in (await batcher(*words)).err

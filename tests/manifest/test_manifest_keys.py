@@ -239,6 +239,34 @@ def test_durations_are_read_in_every_unit() -> None:
         assert manifest.service.settle == seconds
 
 
+@pytest.mark.parametrize("length", [1e300, 10**400, "3651d", "9" * 400 + "s"])
+def test_a_duration_has_a_top(length: object) -> None:
+    """Ten years; one that is longer is a slip."""
+    told = problems({**GOOD, "service": {"result_retention": length}})
+    assert "10 years at most" in told["service.result_retention"]
+    told = problems({**GOOD, "limits": {"max_duration": length}})
+    assert "10 years at most" in told["limits.max_duration"]
+
+
+def test_a_file_may_be_older_than_a_run_may_last() -> None:
+    """Twenty years are no slip there."""
+    data = {**GOOD, "source": {**GOOD["source"], "older_than": "7300d"}}
+    manifest = read_manifest(data, where="m", folder=Path("/x"), stem="m")
+    assert manifest.sources[0].older_than == 7300 * 86400
+
+
+@pytest.mark.parametrize("number", [2**63, 10**400])
+def test_a_whole_number_is_one_that_the_ledger_can_hold(number: int) -> None:
+    for table, key in {
+        "limits": ("max_documents", "max_pages", "max_credits", "pay_again"),
+        "source": ("min_size",),
+        "retry": ("runs",),
+    }.items():
+        for name in key:
+            told = problems({**GOOD, table: {**GOOD.get(table, {}), name: number}})
+            assert "9223372036854775807" in told[f"{table}.{name}"]
+
+
 def test_overrides_reach_any_key() -> None:
     """JSON where it is JSON, tables and lists as TOML has them, else text."""
     data: dict[str, object] = {}

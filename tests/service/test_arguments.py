@@ -59,12 +59,24 @@ def test_every_fault_stands_in_the_help() -> None:
         ("--retention", "0"),
         ("--retention", "soon"),
         ("--capacity", "0"),
+        ("--capacity", "nan"),
+        ("--capacity", "inf"),
+        ("--hand-cpus", "nan"),
+        ("--hand-memory", "9" * 400),
+        ("--hand-resource", f"ocr={'9' * 400}"),
+        ("--chaos", "reset=nan"),
+        ("--chaos", "slow=1:nan"),
+        ("--chaos", "limit-1000=inf"),
+        ("--retention", "9" * 400),
+        ("--retention", "3651d"),
+        ("--workers", "99999999999"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_starts(words: tuple[str, ...]) -> None:
-    """A service that nobody can reach, without workers, or that forgets at once."""
+    """A service that nobody can reach, without workers, that forgets at once, and no numbers."""
     said = CliRunner().invoke(main, ["serve", *words])
     assert said.exit_code == 2 and words[0] in said.output
+    assert "Traceback" not in said.output and not isinstance(said.exception, OverflowError)
 
 
 def test_spans_and_faults_are_read() -> None:

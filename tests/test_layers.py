@@ -30,8 +30,8 @@ INSIDE = {
     " queries.sending queries.tracking queries.sharing queries.audit queries.repair"
     " queries.reporting queries.run_history queries.run_activity queries.storage"
     " queries.cancelling queries.document_filter queries.document_list queries.sampling"
-    " queries.source_place schema sqlite_tools migrations"
-    " claim journal integrity run_spend event_writes intake writer ledger remembered"
+    " queries.source_place claim journal schema sqlite_tools migrations"
+    " integrity run_spend event_writes intake writer ledger remembered"
     " named derived_outputs statistics history reader",
     "runs": "preflight callback cluster_record hands metrics mirror_claim notifications wiring"
     " end_of_run kinds cancelling running plan checks document_cache one_document",

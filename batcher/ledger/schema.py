@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+from batcher.common.shell_words import typed
 from batcher.errors import (
     LedgerDamaged,
     LedgerError,
@@ -20,7 +21,9 @@ from batcher.errors import (
     LedgerOlder,
     OutputError,
 )
+from batcher.ledger.claim import NAME
 from batcher.ledger.connection import reader
+from batcher.ledger.journal import journal_of
 
 # "batc" in ASCII, so that `file` and batcher can tell a ledger from any other database
 APPLICATION_ID: Final = 0x62617463
@@ -68,7 +71,7 @@ def reading_beside(path: Path, *, any_thread: bool = False) -> Iterator[sqlite3.
 def beside(path: Path, *, any_thread: bool = False) -> sqlite3.Connection:
     """Return the connection of `reading_beside`, which the caller must close."""
     if not is_there(path):
-        raise LedgerError(f"{path}: there is no ledger; `batcher run` makes one")
+        raise _missing(path)
     return _opened(path, refuse_older, any_thread=any_thread)
 
 
@@ -138,7 +141,7 @@ def refuse_unreadable(path: Path) -> None:
                 file.read(1)
         except FileNotFoundError:
             if part == path:
-                raise LedgerError(f"{path}: there is no ledger; `batcher run` makes one") from None
+                raise _missing(path) from None
         except IsADirectoryError as error:
             raise LedgerError(
                 f"{part}: here is a directory where a ledger was to be; move it away"
@@ -149,6 +152,22 @@ def refuse_unreadable(path: Path) -> None:
             raise OutputError(
                 f"{part}: {error.strerror}; make sure of its disk, nothing was changed"
             ) from error
+
+
+def _missing(path: Path) -> LedgerError:
+    """Return the error for a ledger that isn't there, which may have been lost."""
+    output = path.parent.parent if path.parent.name == ".batcher" else None
+    if is_there(journal_of(path)):
+        what = "MANIFEST" if output is None else typed(output)
+        lost = f"its journal is: put it back, or `batcher rebuild {what}` makes it again from that"
+    elif output is not None and is_there(output / NAME):
+        lost = (
+            f"{output / NAME} says that there was one: put it back, or `batcher rebuild MANIFEST` "
+            "makes it again from the service's job list and the results"
+        )
+    else:
+        return LedgerError(f"{path}: there is no ledger; `batcher run` makes one")
+    return LedgerError(f"{path}: there is no ledger, though {lost}")
 
 
 def is_there(path: Path) -> bool:

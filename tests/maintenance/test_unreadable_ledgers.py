@@ -152,6 +152,30 @@ async def test_a_plan_tells_of_a_damaged_ledger_as_status_does(
         assert str(ledger) in said.err and "`batcher rebuild` makes a new one" in said.err
 
 
+async def test_a_lost_ledger_is_not_told_as_one_that_never_was(
+    ledger: Path, out: Path, tmp_path: Path
+) -> None:
+    """By its journal, or by the claim beside the results; and what is advised does it."""
+    kept = ledger.rename(tmp_path / "kept.db")
+    for name in ("-wal", "-shm"):
+        Path(f"{ledger}{name}").unlink(missing_ok=True)
+    for command in ("status", "failures", "verify", "report"):
+        said = await batcher(command, out)
+        assert (said.code, "`batcher run` makes one" in said.err) == (2, False), said.err
+        assert f"`batcher rebuild {out}` makes it again" in said.err
+    journal = ledger.with_suffix(".journal.jsonl")
+    moved = journal.rename(tmp_path / "journal")
+    said = await batcher("status", out)
+    assert "though" in said.err and "`batcher rebuild MANIFEST` makes it again" in said.err
+    moved.rename(journal)
+    assert (await batcher("rebuild", out)).code == 0
+    assert "6 saved" in (await batcher("status", out)).out
+    kept.unlink()
+    (tmp_path / "never").mkdir()
+    never = await batcher("status", tmp_path / "never")
+    assert "`batcher run` makes one" in never.err
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_it_is_said_whose_a_ledger_is(tmp_path: Path) -> None:
     """And how one comes to read it."""

@@ -207,7 +207,7 @@ def _twins(
     ):
         if isinstance(entry, ListingRow) and _digest(entry.name) in twice:
             if entry.name in first and len(problems) < TOLD:
-                hint = "give each of them an id"
+                hint = "give each of them an id of its own"
                 problems.append(
                     Problem(words, f"{entry.name} stands in {first[entry.name]} already", hint)
                 )

@@ -164,7 +164,7 @@ async def test_all_rows_that_cannot_be_used_are_told_at_once(
     assert "line 5: path and url exclude each other" in said.err
     assert "line 6: options.settings.page_rang: unknown key (did you mean page_range?)" in said.err
     assert (
-        "line 7: inbox/0/letter 0.txt stands in line 2 already (give each of them an id)"
+        "line 7: inbox/0/letter 0.txt stands in line 2 already (give each of them an id of its own)"
         in said.err
     )
     assert peer.calls["upload"] == 0

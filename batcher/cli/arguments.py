@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class _Place(click.Path):
-    """A path that may not be empty.
+    """A path that may not be empty, nor "-" where that stands for no stream.
 
     An empty path, perhaps from an unset variable, would mean the working directory and all files in
-    it.
+    it. A file named "-" is hardly ever meant.
     """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -34,6 +34,8 @@ class _Place(click.Path):
             self.fail(
                 "a path is wanted, and this is empty; for the working directory say .", param, ctx
             )
+        if value == "-" and not self.allow_dash:
+            self.fail("- is neither stdin nor stdout here; a file of that name is ./-", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -73,6 +75,7 @@ class Address(click.ParamType[tuple[str, int]]):
 
 
 PATH = _Place(path_type=Path)
+PATH_OR_STREAM = _Place(path_type=Path, allow_dash=True)
 OVERRIDES = click.option(
     "-S",
     "overrides",
@@ -82,7 +85,10 @@ OVERRIDES = click.option(
     help="Set any key, as in job.priority=true.",
 )
 OUT = click.option(
-    "-o", "--output", type=PATH, help="Where results go, where the first argument is a directory."
+    "-o",
+    "--output",
+    type=PATH_OR_STREAM,
+    help="Where results go, where the first argument is a directory.",
 )
 ENDPOINT = click.option(
     "--endpoint",
@@ -131,6 +137,8 @@ def manifest_of(
     from batcher.common.missing_paths import instead_of
     from batcher.manifest.loading import for_directory, load
 
+    if output == Path("-"):
+        raise click.UsageError("-o - is for `batcher run FILE` alone: name a folder")
     if what.is_dir():
         if output is None and (what / ".batcher").is_dir():
             raise click.UsageError(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
-from batcher.cli.arguments import OVERRIDES, PATH, SERVICE
+from batcher.cli.arguments import OVERRIDES, PATH, PATH_OR_STREAM, SERVICE
 from batcher.cli.group import main, tell_trouble
 from batcher.cli.terminal_run import Verbosity, complete, conduct
 from batcher.common.shell_words import typed, typed_name
@@ -68,7 +68,7 @@ class Request:
 @click.option(
     "-o",
     "--output",
-    type=PATH,
+    type=PATH_OR_STREAM,
     default=STANDARD,
     metavar="FILE|-",
     help="Where the answer goes; stdout without it.",
@@ -292,11 +292,30 @@ def _tell_why(request: Request, entry: Entry, summary: Summary) -> None:
             tell_trouble(
                 "perhaps paid for: the same command looks for its job once more, and pays nothing"
             )
-        tell_trouble("--again sends it again, and pays for it: once more, where this was paid")
+        for words in _advice(entry, summary):
+            tell_trouble(plain(words))
         for group in summary.failures:
             tell_trouble(
                 f"its history: batcher why {typed(entry.output)} {typed_name(group.example)}"
             )
+
+
+def _advice(entry: Entry, summary: Summary) -> Iterator[str]:
+    """Yield what to do about a document that failed: with the file itself, or by --again."""
+    from batcher.core.lifecycle import State
+    from batcher.reducto.api_types import ErrorName
+    from batcher.views.failures import advice_for
+
+    is_vain = False
+    for group in summary.failures:
+        advice = advice_for(group, entry.output)
+        if not advice or "`batcher retry" in advice:  # that is for a batch
+            continue
+        yield advice
+        is_refused = group.error_name == ErrorName.DOCUMENT_UNSUPPORTED
+        is_vain = is_refused or group.state != State.FAILED
+    if not is_vain:
+        yield "--again sends it again, and pays for it: once more, where this was paid"
 
 
 def _tell_trouble_of(request: Request, summary: Summary) -> None:

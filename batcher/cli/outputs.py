@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from batcher.batches import Place, access_of, place_of
-from batcher.cli.arguments import PATH, WHAT, reading
+from batcher.cli.arguments import PATH_OR_STREAM, WHAT, reading
 from batcher.cli.group import main, tell_trouble
 from batcher.common.shell_words import typed
 from batcher.exit_codes import ExitCode
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import sqlite3
 
     from batcher.views.sample_view import Checked
+
+
+STDOUT: Final = Path("-")
 
 
 @main.command(short_help="Write results, documents, attempts or costs as one file.")
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="With jsonl: a line for each chunk or extracted object, not each document.",
 )
-@click.option("-o", "--output", type=PATH, help="The file; without it, stdout.")
+@click.option("-o", "--output", type=PATH_OR_STREAM, help="The file; without it, or as -, stdout.")
 def export(what: Path, format: str, table: str, chunks: bool, output: Path | None) -> None:
     """Write results, documents, attempts or costs as one file for other tools.
 
@@ -53,6 +56,8 @@ def export(what: Path, format: str, table: str, chunks: bool, output: Path | Non
     """
     from batcher.maintenance.export import export as write
 
+    if output == STDOUT:
+        output = None
     place = place_of(what)
     with reading(place) as connection:
         done = write(
@@ -78,10 +83,10 @@ def export(what: Path, format: str, table: str, chunks: bool, output: Path | Non
 @click.option(
     "-o",
     "--output",
-    type=PATH,
+    type=PATH_OR_STREAM,
     default=Path("report.html"),
     show_default=True,
-    help="The file to write.",
+    help="The file to write; - is stdout.",
 )
 def report(what: Path, output: Path) -> None:
     """Write a page that shows a batch: speed, waits, expiry, failures, costs.
@@ -105,6 +110,9 @@ def report(what: Path, output: Path) -> None:
             what=what,
             checked=_checked(connection, place),
         )
+    if output == STDOUT:
+        click.echo(html)
+        return
     with unfinished(output, access_of(what)) as part:
         part.write_text(html, "utf-8")
     click.echo(f"wrote {output}", err=True)

@@ -71,10 +71,10 @@ def plan(
 def show_plan(manifest: Manifest, *, as_json: bool, checks: bool, strict: bool) -> NoReturn:
     """Print the plan, with `checks` what the service says about it, and end the command."""
     from batcher.runs.plan import make_plan
-    from batcher.views.plan_view import check_words, plan_words
+    from batcher.views.plan_view import check_words, limit_values, plan_words
 
     planned = complete(make_plan(manifest))
-    values = planned.values()
+    values = {**planned.values(), "limits": limit_values(manifest.limits)}
     words = plan_words(planned, manifest)
     sound = True
     if checks:

@@ -6,8 +6,9 @@ again or given up.
 
 from __future__ import annotations
 
+import difflib
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from batcher.core.events import JobFailed, JobToRepeat, RefusedForNow, Rejected, UploadLapsed
@@ -93,6 +94,23 @@ class Policy:
         if refused.name in self.rules:
             return self.rules[refused.name].kind
         return STATUSES.get(refused.status, ErrorClass.DOCUMENT)
+
+
+def doubtful_changes(changes: Iterable[tuple[str, str | None, int | None]]) -> Iterator[str]:
+    """Yield warnings about changes as `with_changes` takes them that may not do what is meant.
+
+    The API's names have grown before, so one that isn't known here may still be one.
+    """
+    for name, _, attempts in changes:
+        if name not in RULES:
+            near = difflib.get_close_matches(name.upper(), RULES, n=1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            yield f"retry.{name}: no error of the API is known by that name{meant}"
+        if attempts is not None and attempts > PAID_ATTEMPTS_AT_MOST:
+            yield (
+                f"retry.{name}.attempts = {attempts}: more than {PAID_ATTEMPTS_AT_MOST} are never "
+                "paid"
+            )
 
 
 def with_changes(changes: Iterable[tuple[str, str | None, int | None]]) -> Policy:

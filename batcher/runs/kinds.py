@@ -21,7 +21,7 @@ from batcher.cluster.hands import FileHands
 from batcher.common.formatting import pluralize
 from batcher.common.signals import until_any
 from batcher.core.lifecycle import OPEN, OUT
-from batcher.core.retry_policy import with_changes
+from batcher.core.retry_policy import doubtful_changes, with_changes
 from batcher.core.summary import Audit
 from batcher.errors import BatcherError, MirrorError, first_of
 from batcher.exit_codes import ExitCode, RunEnd
@@ -391,6 +391,7 @@ class Run(CollectRun):
         super().__init__(means)
         manifest, ledger, _, reached, control, clock, _, _, callback, _, hands = means
         self._is_sample = manifest.limits.is_sample
+        self._retry = manifest.retry
         self._mirror = manifest.output.mirror
         self.time_limit = TimeLimit(manifest.limits, control, clock=clock)
         self.consent = Consent(ledger, control, unasked=unasked(manifest))
@@ -422,6 +423,8 @@ class Run(CollectRun):
             await self.consent.agree_to_change(job, step)
             for job, step in self.scanner.steps.items()
         ]
+        for words in doubtful_changes(self._retry):
+            self.control.warn(words)
         if all(agreed):
             await self.scanner.sort_out()
         else:

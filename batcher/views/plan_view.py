@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from batcher.common.formatting import format_bytes, format_credits, format_duration, pluralize
+from batcher.core.retry_policy import doubtful_changes
 from batcher.reducto.option_checks import unknown_options
 from batcher.views.cluster_lines import cluster_lines
 from batcher.views.status import failed, nothing_found, plain
@@ -61,7 +62,8 @@ def plan_words(plan: Plan, manifest: Manifest) -> str:
         )
     lines += plan.forecast.words()
     lines += [f"  limits     {words}" for words in _limits(manifest.limits)]
-    lines += [f"  warning    {plain(words)}" for words in unknown_options(manifest.jobs)]
+    warnings = [*unknown_options(manifest.jobs), *doubtful_changes(manifest.retry)]
+    lines += [f"  warning    {plain(words)}" for words in warnings]
     return "\n".join(lines)
 
 
@@ -73,6 +75,16 @@ def _cost(plan: Plan, manifest: Manifest) -> list[str]:
         f"nothing: the local service bills none, and would count {counted}",
         "`-S service=reducto` shows what the hosted service would bill",
     ]
+
+
+def limit_values(limits: Limits) -> dict[str, float | str]:
+    """Return the limits of a run that are set, as a manifest has them."""
+    values: dict[str, float | str] = {**limits.caps()}
+    if limits.max_duration is not None:
+        values["max_duration"] = limits.max_duration
+    if limits.stop_at is not None:
+        values["stop_at"] = f"{limits.stop_at:%H:%M}"
+    return values
 
 
 def _limits(limits: Limits) -> list[str]:

@@ -149,6 +149,47 @@ async def test_a_whole_number_has_a_top(number: str, words: tuple[object, ...], 
         assert "9223372036854775807" in said.err
 
 
+async def test_a_slip_in_retry_is_told(words: tuple[object, ...]) -> None:
+    """By plan and by run; neither fails, for the API may know the name."""
+    slips = ("-S", "retry.TIMEOUTT.attempts=2", "-S", "retry.TIMEOUT.attempts=9")
+    planned = await batcher("plan", *words[1:], *slips)
+    done = await batcher(*words, *slips)
+    for said in (planned.out, done.err):
+        assert "retry.TIMEOUTT: no error of the API is known by that name" in said
+        assert "did you mean TIMEOUT?" in said
+        assert "retry.TIMEOUT.attempts = 9: more than 3 are never paid" in said
+    assert (planned.code, done.code) == (0, 0)
+
+
+async def test_a_plan_as_json_has_the_limits_that_its_words_have(
+    words: tuple[object, ...],
+) -> None:
+    plan = ("plan", *words[1:], "--json")
+    assert json.loads((await batcher(*plan)).out)["limits"] == {}
+    asked = ("--max-pages", 7, "--max-cost", 1.5, "--stop-at", "06:00")
+    limits = json.loads((await batcher(*plan, *asked)).out)["limits"]
+    assert limits == {"max_pages": 7, "max_cost": 1.5, "stop_at": "06:00"}
+
+
+async def test_a_dash_is_stdout_or_refused(
+    words: tuple[object, ...], out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And never the name of a file, unless it is written as ./-"""
+    assert (await batcher(*words)).code == 0
+    monkeypatch.chdir(tmp_path)
+    assert (await batcher("report", out, "-o", "-")).out.startswith("<!doctype html>")
+    exported = await batcher("export", out, "--what", "documents", "-o", "-")
+    assert exported.out == (await batcher("export", out, "--what", "documents")).out != ""
+    for command in (
+        ("init", "-"),
+        ("demo", "-o", "-"),
+        ("plan", *words[1:2], "-o", "-"),
+        (*words, "--log-file", "-"),
+    ):
+        assert (await batcher(*command)).code == 2, command
+    assert not (tmp_path / "-").exists()
+
+
 async def test_a_run_tells_its_own_share_where_others_had_theirs(words: tuple[object, ...]) -> None:
     """The second of two saves nothing and costs nothing, and says so."""
     assert "6 saved in" in (await batcher(*words)).err

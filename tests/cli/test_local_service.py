@@ -62,3 +62,18 @@ async def test_a_retry_at_the_local_service_names_no_price(
     said = await batcher("retry", out)
     assert "1 document is in the queue again" in said.err
     assert "credit" not in said.err
+
+
+async def test_a_ledger_made_anew_still_knows_that_nothing_is_billed(
+    words: Words, inbox: Path, out: Path
+) -> None:
+    """By its attempts, as it remembers no manifest before its next run."""
+    (inbox / "broken.pdf").write_bytes(b"%PDF-1.4 cut off")
+    assert (await batcher(*words)).code == 1
+    for path in (out / ".batcher").glob("ledger.db*"):
+        path.unlink()
+    assert (await batcher("rebuild", out)).code == 0
+    status = await batcher("status", out)
+    assert "not billed" in status.out and "$" not in status.out
+    said = await batcher("retry", out)
+    assert "1 document is in the queue again\n" in said.err and "credit" not in said.err

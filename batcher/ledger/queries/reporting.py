@@ -97,7 +97,11 @@ class ReportingQueries:
     def _at_local(self) -> dict[str, bool | None]:
         """Return whether the latest run was at the local service, for a query; None if unknown."""
         service = self._manifest().get("service", {})
-        return {"local": service.get("name") == LOCAL if service else None}
+        if service:
+            return {"local": service.get("name") == LOCAL}
+        # a ledger that was made anew remembers no manifest before its next run
+        services = self._connection.execute("SELECT DISTINCT service FROM attempts").fetchall()
+        return {"local": True if services == [(LOCAL,)] else None}
 
     def _manifest(self) -> dict[str, Any]:
         """Return what the batch remembers of the manifest of its latest run."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from hashlib import sha256
 from itertools import count, islice, tee
 from typing import Final
@@ -84,9 +84,7 @@ def admit(
     `scan` is the number of the scan that found it.
     """
     moved = Moved()
-    for version in batch:
-        if version.replaces is not None:
-            _stand_down(connection, version.replaces, at, moved)
+    batch = [_made_room(connection, version, at, moved) for version in batch]
     last = connection.execute("SELECT coalesce(max(id), 0) FROM documents").fetchone()[0]
     rows = _rows(connection, batch, scan)
     connection.executemany(_INSERT, rows)
@@ -114,6 +112,32 @@ def withdraw(connection: sqlite3.Connection, at: float, *, scan: int, limit: int
         moved.withdrawn += 1
         _release_copies(connection, document, moved)
     return moved
+
+
+def _made_room(
+    connection: sqlite3.Connection, version: Version, at: float, moved: Moved
+) -> Version:
+    """Make what the version replaces no longer current, and return the version.
+
+    Another version may have taken that one's place since it was looked up: then it replaces what
+    stands in its own place now, if anything does.
+    """
+    if version.replaces is not None and not _is_current(connection, version.replaces):
+        version = replace(version, replaces=_in_place_of(connection, version))
+    if version.replaces is not None:
+        _stand_down(connection, version.replaces, at, moved)
+    return version
+
+
+def _is_current(connection: sqlite3.Connection, document: int) -> bool:
+    sql = "SELECT current FROM documents WHERE id = ?"
+    return bool(connection.execute(sql, (document,)).fetchone()[0])
+
+
+def _in_place_of(connection: sqlite3.Connection, version: Version) -> int | None:
+    sql = "SELECT id FROM documents WHERE source = ? AND job = ? AND folder = ? AND current = 1"
+    row = connection.execute(sql, (version.source, version.job, version.folder)).fetchone()
+    return row and int(row[0])
 
 
 def stand_down(connection: sqlite3.Connection, document: int, at: float) -> None:

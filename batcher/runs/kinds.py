@@ -419,13 +419,10 @@ class Run(CollectRun):
     async def to_its_end(self) -> None:
         if self._mirror:
             await self._check_mirror(Mirror(self._mirror))
-        agreed = [
-            await self.consent.agree_to_change(job, step)
-            for job, step in self.scanner.steps.items()
-        ]
+        agreed = await self.consent.agree_to_changes(self.scanner.steps)
         for words in doubtful_changes(self._retry):
             self.control.warn(words)
-        if all(agreed):
+        if agreed:
             await self.scanner.sort_out()
         else:
             self.control.stop(self.control.refused, ExitCode.USAGE, home=True)

@@ -22,6 +22,7 @@ from batcher.core.chain import Step, merged, steps_of
 from batcher.core.cost_estimate import CostEstimate, quote
 from batcher.core.forecast import Forecast, forecast
 from batcher.core.lifecycle import OUT, VERDICTS, State
+from batcher.core.repayment import Repayment
 from batcher.core.reservations import by_size
 from batcher.core.summary import FailureGroup
 from batcher.errors import DocumentLocked, each_of
@@ -117,7 +118,7 @@ async def _planned_with(ledger: Ledger, manifest: Manifest) -> Plan:
         )
         locked = await asyncio.to_thread(_locked, ledger.sending, passwords)
         left = scanner.left_out
-        plan = _plan(manifest, ledger, before, consent, sizes, locked)
+        plan = _plan(manifest, ledger, before, consent.again, sizes, locked)
         plan = replace(
             plan, left_out=left.values(), taken_up=scanner.taken_up, unmatched=scanner.unmatched
         )
@@ -131,7 +132,7 @@ def _plan(
     manifest: Manifest,
     ledger: Ledger,
     before: Counter[State],
-    again: Consent,
+    again: Repayment,
     sizes: Sizes,
     locked: int,
 ) -> Plan:

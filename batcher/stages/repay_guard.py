@@ -8,7 +8,7 @@ reads no files.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from batcher.common.formatting import format_credits, pluralize
@@ -23,6 +23,13 @@ from batcher.stages.run_control import RunControl
 HELD_AT_MOST: Final = 50_000
 GROUP: Final = 500  # versions admitted in one transaction
 
+Place = tuple[str, str]  # the folder and the name of a source
+Work = tuple[str | None, str]  # the content and the step of a version: what is paid for once
+
+
+def work_of(version: Version) -> Work:
+    return version.content, version.step
+
 
 class Consent:
     """Admits versions; `unasked` is how many credits may be paid again without asking."""
@@ -31,20 +38,24 @@ class Consent:
         self._ledger = ledger
         self._control = control
         self._unasked = unasked
-        self._again = Repayment()  # as far as the scan has come
-        self._counted: set[int] = set()
-        self._held: dict[tuple[str, str, str], Version] = {}  # by folder, source and job
+        # what waits, and what of it would be paid for again, in credits
+        self._held: dict[Place, list[tuple[Version, float]]] = {}
+        self._holds = 0  # versions
         self._dropped = False
+        self._beyond: dict[Work, float] = {}  # credits of what doesn't wait here
 
     @property
-    def documents(self) -> int:
-        """Number of documents that would be paid for again, as far as the scan has come."""
-        return self._again.documents
+    def again(self) -> Repayment:
+        """What would be paid for again, as far as the scan has come; the same bytes count once."""
+        credits = dict(self._beyond)
+        for versions in self._held.values():
+            credits |= {work_of(version): worth for version, worth in versions if worth}
+        return Repayment().plus(credits.values())
 
-    @property
-    def credits(self) -> float:
-        """Approximate cost of those documents."""
-        return self._again.credits
+    def forget(self, found: Iterable[Place]) -> None:
+        """Forget what waits for sources that are looked at once more: it may have changed since."""
+        for place in found if self._held else ():
+            self._holds -= len(self._held.pop(place, ()))
 
     async def admit(self, versions: Sequence[Version]) -> None:
         """Admit versions that cost nothing beyond their own price; the others wait."""
@@ -53,24 +64,22 @@ class Consent:
         worth = self._ledger.sending.worth(
             [version.replaces for version in paying if version.replaces]
         )
-        self._count(worth)
+        again = {
+            work_of(version): worth[version.replaces]
+            for version in paying
+            if version.replaces in worth
+        }
         passing, waiting = repayment.apart(versions, worth, self._unasked)
         if passing:
             await self._ledger.admit(passing)
-        self._hold(waiting)
-
-    def _count(self, worth: dict[int, float]) -> None:
-        """Count each document once: a source whose files change is walked twice."""
-        new = worth.keys() - self._counted
-        self._counted |= new
-        self._again = self._again.plus([worth[document] for document in new])
-
-    def _hold(self, waiting: Sequence[Version]) -> None:
-        if not waiting:
+        self._dropped = self._dropped or self._holds + len(waiting) > HELD_AT_MOST
+        if self._dropped or not waiting:
+            self._beyond |= again
             return
-        self._dropped = self._dropped or len(self._held) + len(waiting) > HELD_AT_MOST
-        if not self._dropped:
-            self._held.update({(one.folder, one.source, one.job): one for one in waiting})
+        for version in waiting:
+            held = self._held.setdefault((version.folder, version.source), [])
+            held.append((version, again.get(work_of(version), 0.0)))
+            self._holds += 1
 
     async def settle(self) -> bool:
         """Decide about the waiting versions, now that everything has been seen.
@@ -78,36 +87,40 @@ class Consent:
         Return whether some of them must be looked for again, because they were agreed to and are
         not in memory.
         """
-        answer = repayment.when_all_is_seen(self._again, self._unasked)
+        again = self.again
+        answer = repayment.when_all_is_seen(again, self._unasked)
         if answer is Answer.NOTHING_WAITS:
             return False
-        if answer is Answer.ASK and not await self._agreed():
+        if answer is Answer.ASK and not await self._agreed(again):
             return False
         self._unasked = NO_LIMIT
-        held = list(self._held.values())
+        held = [version for versions in self._held.values() for version, _ in versions]
         self._held = {}
         for start in range(0, len(held), GROUP):
             await self._ledger.admit(held[start : start + GROUP])
         return self._dropped
 
-    async def agree_to_change(self, job: str, step: str) -> bool:
+    async def agree_to_changes(self, steps: Mapping[str, str]) -> bool:
         """Ask before sending anything if changed options or another service mean paying again.
 
-        Return False if that was refused.
+        `steps` are the hashes of what each job asks for. Below the limit nobody is asked; what the
+        scan finds counts against it then. Return False if it was refused.
         """
-        if self._ledger.last_step(job) == step:
-            return True
-        self._again = Repayment(*self._ledger.sending.worth_of_other_steps(job, step))
-        if repayment.ask_first(self._again, self._unasked) and not await self._agreed():
-            return False
-        if self._again.documents:
+        changed = {job: step for job, step in steps.items() if self._ledger.last_step(job) != step}
+        again = Repayment()
+        for job, step in changed.items():
+            documents, credits = self._ledger.sending.worth_of_other_steps(job, step)
+            again = Repayment(again.documents + documents, again.credits + credits)
+        if repayment.ask_first(again, self._unasked):
+            if not await self._agreed(again):
+                return False
             self._unasked = NO_LIMIT
-            self._again = Repayment()
-        await self._ledger.note_step(job, step)
+        for job, step in changed.items():
+            await self._ledger.note_step(job, step)
         return True
 
-    async def _agreed(self) -> bool:
-        words = again_words(self.documents, self.credits)
+    async def _agreed(self, again: Repayment) -> bool:
+        words = again_words(again.documents, again.credits)
         if self._control.ask is not None and await self._control.ask(words):
             return True
         self._control.refused = (

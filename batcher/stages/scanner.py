@@ -215,6 +215,7 @@ class Scanner:
         for found in group:
             if found.overrides:
                 self._look_at_options(found.overrides)
+        self._consent.forget((found.folder, found.name) for found in group)
         known = self._known(group)
         fresh = [found for found in group if not self._is_unchanged(found, known)]
         await self._confirm(group, fresh, known)

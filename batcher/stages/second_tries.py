@@ -16,7 +16,8 @@ async def take_up(ledger: Ledger, before: Mapping[int, int], *, runs: int) -> in
     """Queue what this run's scan has found and fewer than `runs` runs have tried.
 
     `before` gives the number of runs that had tried each document when this run began: if it has
-    failed since, this run has tried it. Return the number of documents, including their copies.
+    failed since, this run has tried it. What another document of the same bytes has got meanwhile
+    is copied, however often it was tried. Return the number of documents, including their copies.
     """
     passing = ledger.reporting.passing(runs=runs, scan=ledger.scan)
     tried = {document: number for document, number in passing if before.get(document) == number}
@@ -26,9 +27,10 @@ async def take_up(ledger: Ledger, before: Mapping[int, int], *, runs: int) -> in
         for document, payer in payers.items()
         if payer == document
     ]
-    copies = [
-        events.Rejoined(document, payer) for document, payer in payers.items() if payer != document
-    ]
+    free = dict(ledger.sharing.failed_beside_a_result(ledger.scan))
+    joined = free | {one: payer for one, payer in payers.items() if payer != one}
+    paying = [event for event in paying if event.document not in joined]
+    copies = [events.Rejoined(document, payer) for document, payer in joined.items()]
     # copies come last: by then the documents that they wait for are queued
     happened = [*paying, *copies]
     for group in groups(happened):

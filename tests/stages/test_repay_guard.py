@@ -4,14 +4,21 @@ options.
 
 from __future__ import annotations
 
+import asyncio
+import os
 from pathlib import Path
+from typing import Any
 
+import house as house_module
 import pytest
 from house import House, all_waiting, digest_of
 from virtual import run_virtually
 
 from batcher.core.lifecycle import State
-from batcher.manifest.model import Limits
+from batcher.exit_codes import ExitCode
+from batcher.manifest.model import Limits, Manifest, Source
+from batcher.reducto.job import Job
+from batcher.stages.scanner import Scanner
 
 
 @pytest.fixture
@@ -124,5 +131,120 @@ def test_what_was_only_queued_goes_out_with_the_newer_options_once(house: House)
         assert await house.run() == {"saved": 6, "superseded": 6}
         assert house.paid() == 6
         assert all("page_range" in job.config for job in house.service.jobs.values())
+
+    run_virtually(work())
+
+
+# --- what is counted ------------------------------------------------------------------------------
+
+
+def of_sources(monkeypatch: pytest.MonkeyPatch, *sources: Source) -> None:
+    """Have the next runs read these sources."""
+
+    def manifest(**values: Any) -> Manifest:
+        return Manifest(**{**values, "sources": sources})
+
+    monkeypatch.setattr(house_module, "Manifest", manifest)
+
+
+def test_what_is_found_twice_counts_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six files, each in a folder and in the one around it: three edited ones are three credits."""
+
+    async def work() -> None:
+        inner = house.inbox / "inner"
+        inner.mkdir()
+        for path in [*house.inbox.glob("*.txt")]:
+            path.rename(inner / path.name)
+        of_sources(monkeypatch, Source(directory=house.inbox), Source(directory=inner))
+        assert await house.run() == {"saved": 12}
+        asked = agree(house, answer=False)
+        for number in range(3):
+            (inner / f"n{number}.txt").write_text(f"edited {number}")
+        assert (await house.run())["saved"] == 12
+        assert (house.paid(), asked) == (9, [])
+
+    run_virtually(work())
+
+
+@pytest.mark.parametrize("change", ["steps of a chain", "one of two steps, and files", "copies"])
+def test_a_change_that_fits_by_itself_lifts_no_limit(change: str, tmp_path: Path) -> None:
+    """What else would be paid for again is added to it before anything is sent."""
+
+    async def work() -> None:
+        house = House(tmp_path)
+        house.limits = Limits(pay_again=6)
+        texts = {f"n{number}": f"letter {number}" for number in range(5)}
+        house.put(**dict.fromkeys(texts, "same") if change == "copies" else texts)
+        if change == "steps of a chain":
+            house.later_jobs = (Job(name="extract", endpoint="extract"),)
+        elif change == "one of two steps, and files":
+            house.later_jobs = (Job(name="other", endpoint="parse", options={"x": 1}),)
+        await house.run()
+        paid = house.paid()
+        house.limits = Limits(pay_again=3 if change == "copies" else 6)
+        asked = agree(house, answer=False)
+        if change != "steps of a chain":
+            edit(house, 5)
+        house.options = {"settings": {"page_range": [1]}}
+        await house.run()
+        assert (house.paid(), len(asked)) == (paid, 1)
+
+    run_virtually(work())
+
+
+@pytest.mark.parametrize("then", ["", "letter 5", "letter 0"])
+def test_what_waits_is_what_the_last_walk_found(
+    then: str, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another file still grew, so that the folder was walked again; by then the edited one was
+    empty, had the bytes of another, or its own of before.
+    """
+
+    async def work() -> None:
+        await house.run()
+        now = asyncio.get_running_loop().time()
+        house.put(n0="edited", growing="more")
+        os.utime(house.inbox / "growing.txt", (now, now))
+        walk = Scanner._walk
+        walks = 0
+
+        async def walking(scanner: Scanner, source: Source) -> bool:
+            nonlocal walks
+            walks += 1
+            if walks == 2:
+                house.put(n0=then)
+                for name in ("n0", "growing"):
+                    os.utime(house.inbox / f"{name}.txt", (now - 900, now - 900))
+            return await walk(scanner, source)
+
+        monkeypatch.setattr(Scanner, "_walk", walking)
+        after = await house.run()
+        assert walks == 2 and house.control.exit_code in (ExitCode.SUCCESS, ExitCode.INCOMPLETE)
+        assert house.paid() == 7
+        if then == "letter 0":
+            assert after == {"saved": 7}
+
+    run_virtually(work())
+
+
+def test_one_old_document_makes_way_for_one_new_one(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its listing is gone, and two others have a row of its name, with other options."""
+
+    def listed(folder: str, timeout: int) -> Source:
+        listing = tmp_path / folder / "rows.csv"
+        listing.parent.mkdir()
+        (listing.parent / "a.txt").write_text("same")
+        listing.write_text(f"path,options.settings.timeout\na.txt,{timeout}\n")
+        return Source(listing=listing)
+
+    async def work() -> None:
+        of_sources(monkeypatch, listed("x", 60))
+        assert await house.run() == {"saved": 1}
+        of_sources(monkeypatch, listed("y", 120), listed("z", 120))
+        for _ in range(2):
+            assert await house.run() == {"saved": 2, "superseded": 1}
+        assert house.paid() == 2
 
     run_virtually(work())

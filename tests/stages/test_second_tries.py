@@ -349,3 +349,21 @@ def test_a_submission_that_is_refused_for_good_is_not_tried_again(house: House) 
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     return House(tmp_path)
+
+
+def test_what_a_twin_has_got_meanwhile_is_copied(house: House) -> None:
+    """It was away when the other was tried again, and has used up its tries since."""
+
+    async def work() -> None:
+        house.put(a="same", b="same")
+        house.service.work = fails("TIMEOUT")
+        assert await house.run() == {"failed": 2}
+        house.service.work = fails(None)
+        away = (house.inbox / "b.txt").rename(house.inbox.parent / "b.txt")
+        assert await house.run() == {"saved": 1, "failed": 1}
+        jobs = len(house.service.jobs)
+        away.rename(house.inbox / "b.txt")
+        assert await house.run() == {"saved": 2}
+        assert len(house.service.jobs) == jobs and house.result("b") == house.result("a")
+
+    run_virtually(work())

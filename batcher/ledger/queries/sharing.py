@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from batcher.core.lifecycle import MAY_HAVE_COST, OPEN, OUT, State
 from batcher.ledger.queries.fragments import COUNTS_STILL, has_result, listed
 from batcher.ledger.queries.rows import Alike, Copy
+from batcher.reducto.error_rules import PASSING
 
 
 class SharingQueries:
@@ -103,6 +104,14 @@ class SharingQueries:
         ).fetchone()
         return row and int(row[0])
 
+    def failed_beside_a_result(self, scan: int) -> list[tuple[int, int]]:
+        """Return (document, other) where a document has failed and another has its result.
+
+        Only documents that this scan has found, whose reason may pass, and for which nothing was
+        paid.
+        """
+        return list(self._connection.execute(_FAILED_BESIDE, (scan,)))
+
     def answered(self, wanted: Sequence[tuple[str | None, str]]) -> set[tuple[str, str]]:
         """Return the pairs of content and step with a result, a job, or a verdict that counts."""
         pairs = json.dumps([pair for pair in wanted if pair[0]])
@@ -122,6 +131,16 @@ class SharingQueries:
         return row and int(row[0])
 
 
+_FAILED_BESIDE = f"""
+    SELECT d.id, (
+        SELECT o.id FROM documents o
+        WHERE o.content = d.content AND o.step = d.step AND o.id <> d.id AND o.payer IS NOT d.id
+        AND {has_result("o")} ORDER BY o.current DESC, o.id LIMIT 1) AS other
+    FROM documents d
+    WHERE d.current = 1 AND d.state = 'failed' AND d.scan = ? AND d.kind IN ({listed(PASSING)})
+    AND other IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.document = d.id AND a.outcome <> 'void')
+    ORDER BY d.id"""
 _ANSWERED = f"""
     SELECT w.value ->> 0, w.value ->> 1 FROM json_each(?) w
     WHERE EXISTS (

@@ -45,4 +45,5 @@ CAUSES: Final[Mapping[type[events.Event], VoidCause]] = {
     events.Follows: VoidCause.PAID_AGAIN,
     events.WrongInput: VoidCause.WRONG_INPUT,
     events.Superseded: VoidCause.SUPERSEDED,
+    events.Rejoined: VoidCause.SUPERSEDED,
 }

@@ -170,6 +170,9 @@ IN_STATE: Final[dict[tuple[State, type[e.Event]], str]] = {
     ),
     (State.HELD, e.Retried): _closed(e.Retried, "lost", _OPEN, _PAID_AGAIN),
     (State.HELD, e.Follows): _closed(e.Follows, "lost", _OPEN, _PAID_AGAIN),
+    (State.HELD, e.Rejoined): _closed(
+        e.Rejoined, "lost", _OPEN, "why = 'another document has what it waits for'"
+    ),
     (State.SAVED, e.FileMissed): _MISSED,
     (State.SUPERSEDED, e.FileMissed): _MISSED,
     (State.WAITING, e.JobExchanged): f"{_EXCHANGED} {_OUT}",

@@ -442,3 +442,28 @@ async def test_a_result_that_is_to_be_replaced_is_not_found_again_by_its_content
     copy = next(iter(ledger.sharing.copies(10)), None)
     found = [] if copy is None else ledger.sharing.results_like(copy)
     assert [one.output for one in found] == (["b.json"] if is_kept else [])
+
+
+async def test_what_is_in_doubt_is_decided_for_itself(ledger: Ledger) -> None:
+    """It joins no result that was replaced, since its own submission stands open; where it joins
+    another, that is closed.
+    """
+    await ledger.admit([version("a")])
+    await bring_to_waiting(ledger, 1)
+    await ledger.record(e.Ended(1, 1, 1.0), e.Saved(1, "a.json", "hash of result", 1))
+    await ledger.admit(
+        [version("a", content="edited", replaces=1), version("b", content="hash of a")]
+    )
+    await ledger.record(
+        e.Promoted(3),
+        e.Uploaded(3, "reducto://3"),
+        e.Sending(3, "nonce of 3", "twin", "none", 1.0),
+        e.ReplyLost(3, "reset"),
+        e.Held(3, "perhaps paid"),
+    )
+    assert ledger.repair.payers_of(ledger.repair.candidates([3])) == {3: 3}
+    await ledger.record(e.Rejoined(3, 1))
+    sql = "SELECT outcome, why FROM attempts WHERE document = 3"
+    assert ledger.reader.execute(sql).fetchall() == [
+        ("lost", "another document has what it waits for")
+    ]

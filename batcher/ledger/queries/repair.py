@@ -49,8 +49,9 @@ class RepairQueries:
 
         For one of several chosen documents with the same bytes and step, that is the document
         itself. One in doubt comes first: the others share its outcome, since its bytes can't be
-        sent beside an open submission. Last comes, unless `replaced` is False, one whose result
-        something newer has replaced.
+        sent beside an open submission; a stuck one's own job is asked again in any case. Last
+        comes, for those not in doubt and unless `replaced` is False, one whose result something
+        newer has replaced.
         """
         again = {c.id for c in chosen}
         payers = dict[int, int]()
@@ -61,8 +62,11 @@ class RepairQueries:
             same = self._connection.execute(
                 "SELECT content, step FROM documents WHERE id = ?", (candidate.id,)
             ).fetchone()
-            others = (row[0] for row in self._connection.execute(_OTHERS, (candidate.id, replaced)))
+            known = replaced and candidate.state not in _IN_DOUBT
+            others = (row[0] for row in self._connection.execute(_OTHERS, (candidate.id, known)))
             other = next((document for document in others if document not in again), None)
+            if candidate.state is State.STUCK:
+                other = None
             payers[candidate.id] = first.setdefault(same, candidate.id) if other is None else other
         return payers
 

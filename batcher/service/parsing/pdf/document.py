@@ -97,6 +97,8 @@ WORDED: Final = (
 )
 # the settings that need the page's picture
 PICTURED: Final = ("return_images", "embed_pdf_metadata")
+# Fraction of a page from which on a picture on it is named as not read; most logos are smaller.
+SEEN: Final = 0.01
 UNREAD: Final = PageBlock("Figure", "", sure=False)
 UNKNOWN: Final = "written as \ufffd: its fonts do not say what they show"
 DAMAGED: Final = "perhaps not read: nothing is seen on it, and parts of the file are damaged"
@@ -367,6 +369,7 @@ def _better(page: Page, seen: Recognised, *, with_words: bool) -> Page:
         words=words_of(seen.pieces) if with_words else (),
         lines=lines_of(seen.pieces) if with_words else (),
         unread=(*page.unread, *seen.unread),
+        pictures=0,
     )
 
 
@@ -378,7 +381,7 @@ def _unseen(page: Page, reasons: frozenset[str]) -> Page:
         return replace(page, blocks=blocks, unread=(*page.unread, GARBLED))
     if has_text and "scanned" not in reasons:
         return page  # it has few words
-    return replace(page, unread=(*page.unread, NO_ENGINE))
+    return replace(page, unread=(*page.unread, NO_ENGINE), pictures=0)
 
 
 def _all_pages(pages: list[Page], laid_out: Sequence[Any], result: Any) -> list[Page]:
@@ -411,17 +414,36 @@ def _page(page: Any, reading: Reading, *, with_words: bool, turn: int) -> Page:
     blocks, unread = _blocks(page, reading.items, boxed, with_places=with_words)
     blocks = completed(blocks, reading, boxed)
     blocks, unknown = with_unknown_signs(blocks, reading.text)
+    pictures = sum(map(partial(_is_wordless, blocks=blocks), blocks))
     beside, too_much = beside_text(page, boxed)
     blocks = merged(blocks, beside)
     pinned = [f"attachment '{name}' is not opened" for name in attached(page)]
     if not any(block.content for block in blocks):
         # A scan or a drawing: show that it is there, and that it wasn't read.
         blocks = [UNREAD]
+        pictures = 0
     signs = [f"{pluralize(unknown, 'sign')} {UNKNOWN}"] if unknown else []
     vast = [VAST] if max(page.width, page.height) >= FARTHEST else []
     number = page.page_num
-    found = Page(number, number, blocks, unread=(*unread, *too_much, *pinned, *vast, *signs))
+    told = (*unread, *too_much, *pinned, *vast, *signs)
+    found = Page(number, number, blocks, unread=told, pictures=pictures)
     return _with_words(found, reading.items, beside, boxed) if with_words else found
+
+
+def _is_wordless(figure: PageBlock, blocks: Sequence[PageBlock]) -> bool:
+    """Tell whether this one of a page's blocks is a picture of some size with no words in it.
+
+    Those of a chart that is drawn, or of a scan with its text behind it, are read from the page.
+    """
+    left, top, width, height = figure.box
+    if figure.type != "Figure" or figure.content or width * height < SEEN:
+        return False
+    return not any(
+        block.content
+        and left <= block.box[0] + block.box[2] / 2 <= left + width
+        and top <= block.box[1] + block.box[3] / 2 <= top + height
+        for block in blocks
+    )
 
 
 def _with_words(

@@ -27,6 +27,7 @@ from batcher.service.parsing.pdf.attachments import attachments_of
 from batcher.service.parsing.pdf.damage import is_damaged
 from batcher.service.parsing.pdf.drawing import illustrated, pictures_of
 from batcher.service.parsing.pdf.forms import attached, beside_text
+from batcher.service.parsing.pdf.garbled import is_odd, with_doubts
 from batcher.service.parsing.pdf.leftovers import completed, merged
 from batcher.service.parsing.pdf.liteparse_runs import listed, problem_of, reader_for, run
 from batcher.service.parsing.pdf.mending import FARTHEST, mended
@@ -75,13 +76,6 @@ MOST_PAGES: Final = 5000
 # Of the reasons that liteparse gives for OCR, those for which it is worth its seconds.
 BLIND: Final = frozenset({"scanned", "no-text", "garbled"})
 FEW: Final = 60  # letters; with fewer, a page may be a scan with a stamp
-# Signs that stand for letters where a font doesn't say which it shows, and their share of a page's
-# letters from which on its text is doubted.
-_NO_LETTER: Final = r"\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd"
-_SIGN: Final = r"\]\[\\^`{}@~<>?;#$%*=+"
-_ODD: Final = re.compile(rf"[{_NO_LETTER}]|\w[{_SIGN}]\w")
-_MAYBE_ODD: Final = re.compile(rf"[{_NO_LETTER}{_SIGN}]")
-ODD: Final = 0.01
 _IMAGE: Final = re.compile(rb"/Subtype\s*/Image\b")
 # Without these in its bytes no page of a PDF has annotations or form fields: it neither names them
 # nor has objects that are compressed. A "#" may write any of their letters.
@@ -104,6 +98,7 @@ UNKNOWN: Final = "written as \ufffd: its fonts do not say what they show"
 DAMAGED: Final = "perhaps not read: nothing is seen on it, and parts of the file are damaged"
 VAST: Final = "may be incomplete: it is too large to be read to its edges"
 GARBLED: Final = "may be wrong: its fonts do not say which letters they show"
+PARTLY: Final = "may be wrong in places: a font does not say which letters it shows"
 ADOBE: Final = "not read: an XFA form, which only Adobe's reader shows; print it to a PDF there"
 
 
@@ -291,11 +286,8 @@ def _blind(
     short = [n for n, text in painted.items() if 0 < _letters(text.split(None, FEW)) < FEW]
     if short and not _has_images(content):
         short = []
-    odd = [number for number, text in painted.items() if _is_odd(text)]
+    odd = [number for number, text in painted.items() if is_odd(text)]
     found = dict.fromkeys(blank, frozenset({"no-text"}))
-    if odd and not has_engine():
-        found |= dict.fromkeys(odd, frozenset({"garbled"}))
-        odd = []
     doubtful = sorted({*short, *odd} - found.keys())
     if not doubtful:
         return found
@@ -332,14 +324,6 @@ def _has_images(content: bytes) -> bool:
     return not content.startswith(b"%PDF") or _IMAGE.search(content) is not None
 
 
-def _is_odd(text: str) -> bool:
-    """Tell whether the text has signs that fonts show which don't say which letters they show."""
-    enough = max(3, len(text) * ODD)
-    if len(_MAYBE_ODD.findall(text)) < enough:  # a tenth of the time, and true of nearly all
-        return False
-    return len(_ODD.findall(text)) >= enough
-
-
 def _recognised(
     pages: list[Page], blind: Mapping[int, frozenset[str]], scan: Scan, *, with_words: bool
 ) -> list[Page]:
@@ -368,9 +352,13 @@ def _better(page: Page, seen: Recognised, *, with_words: bool) -> Page:
         blocks=blocks_of(seen.pieces),
         words=words_of(seen.pieces) if with_words else (),
         lines=lines_of(seen.pieces) if with_words else (),
-        unread=(*page.unread, *seen.unread),
+        unread=(*_without_doubts(page), *seen.unread),
         pictures=0,
     )
+
+
+def _without_doubts(page: Page) -> list[str]:
+    return [note for note in page.unread if note != PARTLY]
 
 
 def _unseen(page: Page, reasons: frozenset[str]) -> Page:
@@ -378,7 +366,7 @@ def _unseen(page: Page, reasons: frozenset[str]) -> Page:
     has_text = any(block.content for block in page.blocks)
     if has_text and "garbled" in reasons:
         blocks = [replace(block, sure=False) for block in page.blocks]
-        return replace(page, blocks=blocks, unread=(*page.unread, GARBLED))
+        return replace(page, blocks=blocks, unread=(*_without_doubts(page), GARBLED))
     if has_text and "scanned" not in reasons:
         return page  # it has few words
     return replace(page, unread=(*page.unread, NO_ENGINE), pictures=0)
@@ -414,6 +402,7 @@ def _page(page: Any, reading: Reading, *, with_words: bool, turn: int) -> Page:
     blocks, unread = _blocks(page, reading.items, boxed, with_places=with_words)
     blocks = completed(blocks, reading, boxed)
     blocks, unknown = with_unknown_signs(blocks, reading.text)
+    blocks, doubted = with_doubts(blocks)
     pictures = sum(map(partial(_is_wordless, blocks=blocks), blocks))
     beside, too_much = beside_text(page, boxed)
     blocks = merged(blocks, beside)
@@ -425,7 +414,8 @@ def _page(page: Any, reading: Reading, *, with_words: bool, turn: int) -> Page:
     signs = [f"{pluralize(unknown, 'sign')} {UNKNOWN}"] if unknown else []
     vast = [VAST] if max(page.width, page.height) >= FARTHEST else []
     number = page.page_num
-    told = (*unread, *too_much, *pinned, *vast, *signs)
+    partly = [PARTLY] if doubted else []
+    told = (*unread, *too_much, *pinned, *vast, *signs, *partly)
     found = Page(number, number, blocks, unread=told, pictures=pictures)
     return _with_words(found, reading.items, beside, boxed) if with_words else found
 

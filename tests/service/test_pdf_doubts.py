@@ -68,6 +68,39 @@ def test_a_page_that_is_a_picture_is_named_once(read: Any, words: str) -> None:
     assert len(read(scanned(words=words)).notes) == 1
 
 
+def hidden(flag: int) -> bytes:
+    """A page with a comment and a field with this flag: 2 for hidden, 32 for not viewed."""
+    made = File()
+    note = made.add(
+        b"<</Type/Annot/Subtype/FreeText/F %d/Rect[60 600 200 620]/Contents(unseen note)>>" % flag
+    )
+    typed = made.field(b"Tx", (60, 500, 200, 520), b"/T(a)/V(unseen value)")
+    made.objects[typed - 1] = made.objects[typed - 1].replace(b"/F 4", b"/F %d" % flag)
+    made.page(line("A page", 60, 700), annotations=[note, typed])
+    return made.bytes()
+
+
+@pytest.mark.parametrize("flag", [2, 32])
+def test_hidden_notes_and_fields_are_read(read: Any, flag: int) -> None:
+    """As the README says: liteparse doesn't tell which they are."""
+    text = read(hidden(flag)).result["chunks"][0]["content"]
+    assert "unseen note" in text and "unseen value" in text
+
+
+def test_invisible_text_is_read(read: Any) -> None:
+    """As the README says."""
+    made = File()
+    made.page(line("A page", 60, 700) + b"3 Tr " + line("unseen words", 60, 600))
+    assert "unseen words" in read(made.bytes()).result["chunks"][0]["content"]
+
+
+def test_text_that_other_text_covers_is_not_read(read: Any) -> None:
+    """As the README says: liteparse drops it."""
+    made = File()
+    made.page(line("Name: ______________________", 60, 700) + line("John Smith", 95, 701))
+    assert read(made.bytes()).result["chunks"][0]["content"] == "John Smith"
+
+
 RIGHT = {
     "addresses of mail": ("Sales: sales@example.com", "Press: press@example.com", "me@a.de"),
     "addresses of the web": tuple(f"see https://example.com/a?id={n}&x=1" for n in range(30)),

@@ -26,6 +26,7 @@ from batcher.service.parsing.pages import (
 from batcher.service.parsing.pdf.attachments import attachments_of
 from batcher.service.parsing.pdf.damage import is_damaged
 from batcher.service.parsing.pdf.drawing import illustrated, pictures_of
+from batcher.service.parsing.pdf.figures import count_wordless
 from batcher.service.parsing.pdf.forms import attached, beside_text
 from batcher.service.parsing.pdf.garbled import is_odd, with_doubts
 from batcher.service.parsing.pdf.leftovers import completed, merged
@@ -91,8 +92,6 @@ WORDED: Final = (
 )
 # the settings that need the page's picture
 PICTURED: Final = ("return_images", "embed_pdf_metadata")
-# Fraction of a page from which on a picture on it is named as not read; most logos are smaller.
-SEEN: Final = 0.01
 UNREAD: Final = PageBlock("Figure", "", sure=False)
 UNKNOWN: Final = "written as \ufffd: its fonts do not say what they show"
 DAMAGED: Final = "perhaps not read: nothing is seen on it, and parts of the file are damaged"
@@ -403,7 +402,7 @@ def _page(page: Any, reading: Reading, *, with_words: bool, turn: int) -> Page:
     blocks = completed(blocks, reading, boxed)
     blocks, unknown = with_unknown_signs(blocks, reading.text)
     blocks, doubted = with_doubts(blocks)
-    pictures = sum(map(partial(_is_wordless, blocks=blocks), blocks))
+    pictures = count_wordless(blocks)
     beside, too_much = beside_text(page, boxed)
     blocks = merged(blocks, beside)
     pinned = [f"attachment '{name}' is not opened" for name in attached(page)]
@@ -418,22 +417,6 @@ def _page(page: Any, reading: Reading, *, with_words: bool, turn: int) -> Page:
     told = (*unread, *too_much, *pinned, *vast, *signs, *partly)
     found = Page(number, number, blocks, unread=told, pictures=pictures)
     return _with_words(found, reading.items, beside, boxed) if with_words else found
-
-
-def _is_wordless(figure: PageBlock, blocks: Sequence[PageBlock]) -> bool:
-    """Tell whether this one of a page's blocks is a picture of some size with no words in it.
-
-    Those of a chart that is drawn, or of a scan with its text behind it, are read from the page.
-    """
-    left, top, width, height = figure.box
-    if figure.type != "Figure" or figure.content or width * height < SEEN:
-        return False
-    return not any(
-        block.content
-        and left <= block.box[0] + block.box[2] / 2 <= left + width
-        and top <= block.box[1] + block.box[3] / 2 <= top + height
-        for block in blocks
-    )
 
 
 def _with_words(

@@ -153,6 +153,13 @@ class Scanner:
                 "tag in their names"
             )
 
+        number, path, job = self._ledger.reporting.outdated(list(self._endpoints))
+        if number:
+            self._tell(
+                f"{pluralize(number, 'result')} of steps that the manifest no longer has are of "
+                f"older versions of their files, and stay so: {path} of {job}, for example"
+            )
+
     def _tell_of_unhashed(self, why: str) -> None:
         """Tell of the first file that hands couldn't hash: the others are likely the same."""
         if not self._has_told_of_unhashed:

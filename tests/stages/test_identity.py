@@ -20,6 +20,7 @@ from batcher.exit_codes import ExitCode
 from batcher.ledger.ledger import Ledger
 from batcher.ledger.reader import LedgerReader
 from batcher.manifest.model import Limits, Manifest, Source
+from batcher.reducto.job import Job
 from batcher.sources import directory
 
 HOUR = 3600.0
@@ -533,6 +534,30 @@ def test_any_number_of_sources_may_have_the_same_names(
         there = "".join(path.read_text() for path in house.out.glob("*.json"))
         assert all(digest_of(f"{folder.name}, edited") in there for folder in folders)
         assert house.paid() == 10
+
+    run_virtually(work())
+
+
+def test_results_that_nobody_renews_any_more_are_named(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their step has another name by now; they are told of once their file has changed."""
+
+    async def work() -> None:
+        house.put(a="first", b="b")
+        await house.run()
+
+        def manifest(**values: Any) -> Manifest:
+            return Manifest(**{**values, "jobs": (Job(name="read"),)})
+
+        monkeypatch.setattr(house_module, "Manifest", manifest)
+        assert await house.run() == {"saved": 4}
+        assert not any("no longer has" in words for words in house.control.warnings)
+        house.put(a="second")
+        await house.run()
+        told = [words for words in house.control.warnings if "no longer has" in words]
+        assert len(told) == 1 and told[0].startswith("1 result ")
+        assert "a.txt.json of parse" in told[0]
 
     run_virtually(work())
 

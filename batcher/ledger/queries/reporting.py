@@ -18,6 +18,7 @@ from batcher.ledger.queries.failed_documents import (
     grouping,
     runs_of,
 )
+from batcher.ledger.queries.fragments import EACH
 from batcher.ledger.queries.notes import noted
 from batcher.ledger.queries.rows import (
     Account,
@@ -89,6 +90,15 @@ class ReportingQueries:
         pages, credits = _paid(self._bills())
         (beside,) = self._connection.execute(_BESIDE, self._at_local()).fetchone()
         return pages, round(credits + float(beside), 6)
+
+    def outdated(self, jobs: Sequence[str]) -> tuple[int, str, str]:
+        """Return how many results are of older bytes than another step of the same file knows, and
+        the path and the job of one of them.
+
+        Only those of jobs that are not among `jobs` count: nobody renews them any more.
+        """
+        row = self._connection.execute(_OUTDATED, [json.dumps(jobs)] * 2).fetchone()
+        return int(row[0]), row[1] or "", row[2] or ""
 
     def is_billed(self) -> bool:
         """Return whether the service of the latest run bills anything; the local one doesn't."""
@@ -307,6 +317,11 @@ _WITH_BLOCKED = """
         SELECT d.id FROM these t JOIN documents d ON d.upstream = t.id WHERE d.state = 'blocked')
     SELECT id FROM these"""
 _NOTHING: Final = Bill(0, 0.0, 0.0, 0.0)
+_OUTDATED: Final = f"""
+    SELECT count(*), min(d.output), d.job FROM documents d
+    WHERE d.current = 1 AND d.state = 'saved' AND d.job NOT IN ({EACH})
+    AND EXISTS (SELECT 1 FROM documents n WHERE n.source = d.source AND n.job IN ({EACH})
+                AND n.folder = d.folder AND n.current = 1 AND n.content <> d.content)"""
 
 
 def _paid(bills: Mapping[str, Bill]) -> tuple[int, float]:

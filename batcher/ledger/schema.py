@@ -158,8 +158,8 @@ def _missing(path: Path) -> LedgerError:
     """Return the error for a ledger that isn't there, which may have been lost."""
     output = path.parent.parent if path.parent.name == ".batcher" else None
     if is_there(journal_of(path)):
-        what = "MANIFEST" if output is None else typed(output)
-        lost = f"its journal is: put it back, or `batcher rebuild {what}` makes it again from that"
+        rebuild = "batcher rebuild " + ("MANIFEST" if output is None else typed(output))
+        lost = f"its journal is: put it back, or `{rebuild}` makes it again from that"
     elif output is not None and is_there(output / NAME):
         lost = (
             f"{output / NAME} says that there was one: put it back, or `batcher rebuild MANIFEST` "

@@ -11,7 +11,7 @@ import io
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import Any, Final
 
 from batcher.common.extras import install_command
@@ -61,7 +61,6 @@ class Scan:
     draw: Callable[[Sequence[int]], Mapping[int, bytes]]
 
 
-@cache
 def has_rapidocr() -> bool:
     """Tell whether RapidOCR and its runtime are installed."""
     try:

@@ -19,6 +19,7 @@ from batcher.core.events import Superseded
 from batcher.core.lifecycle import OUT, PAYS_FOR_NOBODY, UNSENT, State
 from batcher.ledger import event_writes
 from batcher.ledger.queries.fragments import COUNTS_STILL, has_result, listed
+from batcher.ledger.queries.repair import RepairQueries
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +124,10 @@ def _made_room(
     stands in its own place now, if anything does.
     """
     if version.replaces is not None and not _is_current(connection, version.replaces):
-        version = replace(version, replaces=_in_place_of(connection, version))
+        own = RepairQueries(connection).current_version(version.source, version.job, version.folder)
+        version = replace(version, replaces=own and own[0])
     if version.replaces is not None:
-        _stand_down(connection, version.replaces, at, moved)
+        stand_down(connection, version.replaces, at, moved)
     return version
 
 
@@ -134,18 +136,7 @@ def _is_current(connection: sqlite3.Connection, document: int) -> bool:
     return bool(connection.execute(sql, (document,)).fetchone()[0])
 
 
-def _in_place_of(connection: sqlite3.Connection, version: Version) -> int | None:
-    sql = "SELECT id FROM documents WHERE source = ? AND job = ? AND folder = ? AND current = 1"
-    row = connection.execute(sql, (version.source, version.job, version.folder)).fetchone()
-    return row and int(row[0])
-
-
-def stand_down(connection: sqlite3.Connection, document: int, at: float) -> None:
-    """Make a document make way for what nothing is recorded of; see `_stand_down`."""
-    _stand_down(connection, document, at, Moved())
-
-
-def _stand_down(connection: sqlite3.Connection, document: int, at: float, moved: Moved) -> None:
+def stand_down(connection: sqlite3.Connection, document: int, at: float, moved: Moved) -> None:
     """Make the older version no longer current.
 
     A job in flight for it is still followed to its end; without one it is superseded at once.

@@ -257,7 +257,7 @@ class Replay:
             # submissions of the same bytes never were.
             other = SharingQueries(self._connection).who_has_sent(event.document)
             if other is not None and other != event.document:
-                intake.stand_down(self._connection, other, at)
+                intake.stand_down(self._connection, other, at, intake.Moved())
         event_writes.apply(self._connection, event, at)
         if isinstance(event, events.Saved):
             self._connection.execute(

@@ -152,7 +152,6 @@ class Scanner:
                 f"documents of {folder}, e.g. {name}: both results are kept, the new ones with a "
                 "tag in their names"
             )
-
         number, path, job = self._ledger.reporting.outdated(list(self._endpoints))
         if number:
             self._tell(
@@ -202,7 +201,7 @@ class Scanner:
                     if not (one.problem or settled(one.mtime_ns, now)):
                         left.add(Reason.GROWING, one.name)
                 restless = restless or len(calm) < len(group)
-                await self._take_in(source, calm)
+                await self._take_in(calm)
             group = coming.result()
         return restless
 
@@ -218,7 +217,7 @@ class Scanner:
             source, skip=self._manifest.output.directory, types=types, now=self._clock(), left=left
         )
 
-    async def _take_in(self, source: Source, group: Sequence[Found]) -> None:
+    async def _take_in(self, group: Sequence[Found]) -> None:
         for found in group:
             if found.overrides:
                 self._look_at_options(found.overrides)

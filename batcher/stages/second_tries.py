@@ -22,14 +22,9 @@ async def take_up(ledger: Ledger, before: Mapping[int, int], *, runs: int) -> in
     passing = ledger.reporting.passing(runs=runs, scan=ledger.scan)
     tried = {document: number for document, number in passing if before.get(document) == number}
     payers = ledger.repair.payers_of(ledger.repair.candidates(list(tried)))
-    paying = [
-        events.TakenUp(document, tried[document])
-        for document, payer in payers.items()
-        if payer == document
-    ]
     free = dict(ledger.sharing.failed_beside_a_result(ledger.scan))
     joined = free | {one: payer for one, payer in payers.items() if payer != one}
-    paying = [event for event in paying if event.document not in joined]
+    paying = [events.TakenUp(one, tried[one]) for one in payers if one not in joined]
     copies = [events.Rejoined(document, payer) for document, payer in joined.items()]
     # copies come last: by then the documents that they wait for are queued
     happened = [*paying, *copies]

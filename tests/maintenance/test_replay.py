@@ -17,8 +17,7 @@ from typing import Any, Final
 import house as house_module
 import msgspec
 import pytest
-from house import House, all_waiting, digest_of
-from virtual import run_virtually
+from house import Nights, all_waiting, digest_of
 
 from batcher.core.lifecycle import State
 from batcher.ledger import ledger as ledger_module
@@ -64,18 +63,8 @@ def opened(path: Path, *, batch: str, clock: Callable[[], float], inline: bool) 
     return Ledger(Writer(connection, journal), reader(path), clock=clock, journal=journal)
 
 
-class Nights(House):
-    """Runs that each begin an hour after the last one."""
-
-    now = 1_800_000_000.0
-
-    @property
-    def ledger(self) -> Path:
-        return self.out / ".batcher" / "ledger.db"
-
-    def night(self, **how: Any) -> dict[str, int]:
-        self.now += 3600.0
-        return run_virtually(self.run(**how), start=self.now)
+class Lost(Nights):
+    """A batch whose ledger gets lost."""
 
     def lose_and_rebuild(self) -> int:
         """Return how many lines of the journal didn't fit."""
@@ -85,12 +74,12 @@ class Nights(House):
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nights:
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lost:
     seeds = count()  # the runs of a house draw the same nonces otherwise
     drawn = SimpleNamespace(Random=lambda _: random.Random(next(seeds)))
     monkeypatch.setattr(house_module, "open_ledger", opened)
     monkeypatch.setattr(house_module, "random", drawn)
-    return Nights(tmp_path)
+    return Lost(tmp_path)
 
 
 class NoResult(FakeClient):
@@ -103,7 +92,7 @@ class NoResult(FakeClient):
         return answer
 
 
-def test_a_stuck_document_that_something_unsent_replaced_is_in_nobody_s_way(house: Nights) -> None:
+def test_a_stuck_document_that_something_unsent_replaced_is_in_nobody_s_way(house: Lost) -> None:
     """Its bytes were paid for under another name since; the file itself was emptied."""
     house.put(a="same")
     house.client = NoResult(house.service)
@@ -122,7 +111,7 @@ def test_a_stuck_document_that_something_unsent_replaced_is_in_nobody_s_way(hous
     assert len(house.service.jobs) == jobs
 
 
-def test_the_same_bytes_that_came_back_are_a_version_of_their_own(house: Nights) -> None:
+def test_the_same_bytes_that_came_back_are_a_version_of_their_own(house: Lost) -> None:
     """Two versions with up to three attempts each: together they are more than one may have."""
     house.service.work = lambda job: (1.0, "TIMEOUT")
     house.put(a="same")
@@ -138,7 +127,7 @@ def test_the_same_bytes_that_came_back_are_a_version_of_their_own(house: Nights)
     assert len(found) == 2 and sum(attempts for _, attempts in found) == jobs
 
 
-def test_a_folder_that_was_renamed_holds_the_same_documents(house: Nights, tmp_path: Path) -> None:
+def test_a_folder_that_was_renamed_holds_the_same_documents(house: Lost, tmp_path: Path) -> None:
     """Their newer versions replace those of the old folder, and no right result is moved."""
     house.put(a="first", b="b")
     house.night()
@@ -153,7 +142,7 @@ def test_a_folder_that_was_renamed_holds_the_same_documents(house: Nights, tmp_p
     assert house.paid() == 3 and digest_of("second") in house.result("a")
 
 
-def test_a_copy_is_known_where_it_lies(house: Nights) -> None:
+def test_a_copy_is_known_where_it_lies(house: Lost) -> None:
     """A file got another name, and a person removed the result under the old one."""
     house.put(a="same", c="c")
     house.night()
@@ -167,7 +156,7 @@ def test_a_copy_is_known_where_it_lies(house: Nights) -> None:
     assert {path.name for path in house.out.glob("*.json")} == {"b.txt.json", "c.txt.json"}
 
 
-def test_files_that_exchanged_their_names_keep_their_results(house: Nights) -> None:
+def test_files_that_exchanged_their_names_keep_their_results(house: Lost) -> None:
     """Once what was replaced has been removed, each lies in one place alone."""
     house.put(a="A", b="B")
     house.night()
@@ -184,7 +173,7 @@ def test_files_that_exchanged_their_names_keep_their_results(house: Nights) -> N
     assert digest_of("B") in house.result("a") and digest_of("A") in house.result("b")
 
 
-def test_a_copy_that_was_restored_is_told_once(house: Nights) -> None:
+def test_a_copy_that_was_restored_is_told_once(house: Lost) -> None:
     """Its file was removed and copied once more: that is the same document."""
     house.put(a="same", b="same")
     house.night()
@@ -198,7 +187,7 @@ def test_a_copy_that_was_restored_is_told_once(house: Nights) -> None:
     assert house.night() == {"saved": 2} and house.paid() == 1
 
 
-def test_what_was_out_under_two_names_of_a_folder_comes_home(house: Nights, tmp_path: Path) -> None:
+def test_what_was_out_under_two_names_of_a_folder_comes_home(house: Lost, tmp_path: Path) -> None:
     """Renamed and then edited while both versions were at the service."""
     house.service.work = lambda job: (DAY / 3, None)
     house.put(a="first")

@@ -395,7 +395,7 @@ DEFECTS: Final = (
     Defect(
         "what made way for something unsent stays in the way",
         REBUILD,
-        (("intake.stand_down(self._connection, other, at)", "pass"),),
+        (("intake.stand_down(self._connection, other, at, intake.Moved())", "pass"),),
         f"{REPLAY}::test_a_stuck_document_that_something_unsent_replaced_is_in_nobody_s_way",
     ),
 )

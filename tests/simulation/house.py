@@ -10,8 +10,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-from virtual import unhurried
+from virtual import run_virtually, unhurried
 
 from batcher.cluster.hands import FileHands
 from batcher.core.lifecycle import State
@@ -130,6 +131,22 @@ class House:
 
     def paid(self) -> int:
         return len(self.service.paid())
+
+
+class Nights(House):
+    """Runs that each begin an hour after the last one, in an event loop of its own each."""
+
+    def __init__(self, folder: Path, *, now: float = 1_800_000_000.0) -> None:
+        super().__init__(folder)
+        self.now = now
+
+    @property
+    def ledger(self) -> Path:
+        return self.out / ".batcher" / "ledger.db"
+
+    def night(self, **how: Any) -> dict[str, int]:
+        self.now += 3600.0
+        return run_virtually(self.run(**how), start=self.now)
 
 
 def digest_of(text: str) -> str:

@@ -3,12 +3,10 @@
 import asyncio
 import time
 from pathlib import Path
-from typing import Any
 
 import house as house_module
 import pytest
-from house import House, digest_of
-from virtual import run_virtually
+from house import Nights, digest_of
 
 from batcher.core.lifecycle import State
 from batcher.ledger.named import Wanted
@@ -16,26 +14,12 @@ from batcher.maintenance.retry import retry
 from batcher.maintenance.verify import repair
 from batcher.runs.kinds import Cancellation
 
-
-class Nights(House):
-    """Runs that each begin an hour after the last one, up to now; what a person does comes last."""
-
-    def __init__(self, folder: Path, *, hours_ago: float) -> None:
-        super().__init__(folder)
-        self._now = time.time() - hours_ago * 3600.0
-
-    @property
-    def ledger(self) -> Path:
-        return self.out / ".batcher" / "ledger.db"
-
-    def night(self, **how: Any) -> dict[str, int]:
-        self._now += 3600.0
-        return run_virtually(self.run(**how), start=self._now)
+HOUR = 3600.0
 
 
 @pytest.fixture
 def house(tmp_path: Path) -> Nights:
-    return Nights(tmp_path, hours_ago=8)
+    return Nights(tmp_path, now=time.time() - 8 * HOUR)
 
 
 def test_a_cancelled_copy_takes_a_result_that_something_newer_has_replaced(
@@ -79,7 +63,7 @@ def test_a_copy_is_fetched_again_where_the_service_still_has_its_payers_job(
     is_kept: bool, tmp_path: Path
 ) -> None:
     """Though its payer has been edited since. Without that job a person is told what it costs."""
-    house = Nights(tmp_path, hours_ago=3 if is_kept else 48)
+    house = Nights(tmp_path, now=time.time() - (3 if is_kept else 48) * HOUR)
     house.put(a="same", b="same")
     house.night()
     house.put(a="edited")

@@ -532,7 +532,7 @@ def _ready(path: Path, batch: str | None) -> sqlite3.Connection:
         if code_of(error) in _OF_THE_DISK:
             raise _refused(path, error) from error
         raise LedgerDamaged(
-            f"{path}: {error}; nothing is submitted. `batcher rebuild` makes a new one"
+            f"{path}: {error}; nothing is submitted. `batcher rebuild MANIFEST` makes a new one"
         ) from error
     except OSError as error:
         connection.close()
@@ -571,9 +571,9 @@ def _believe(connection: sqlite3.Connection, path: Path) -> None:
     found = integrity.contradictions(connection) or integrity.disagreements(connection, path)
     if found:
         raise LedgerDamaged(
-            f"{path}: {'; '.join(found)}. Nothing is submitted on its word. `batcher rebuild` "
-            "rebuilds it from its "
-            "journal, `batcher verify` says all that is wrong"
+            f"{path}: {'; '.join(found)}. Nothing is submitted on its word. `batcher rebuild "
+            "MANIFEST` rebuilds it from its journal, `batcher verify MANIFEST` says all that is "
+            "wrong"
         )
     mark(connection, path)
 

@@ -225,7 +225,7 @@ def refuse_empty(connection: sqlite3.Connection, path: Path) -> None:
         raise LedgerOlder(
             f"{path}: there is nothing in this ledger yet; `batcher run` fills it, and where "
             "there had been something "
-            "`batcher rebuild` makes it again"
+            "`batcher rebuild MANIFEST` makes it again"
         )
 
 
@@ -280,4 +280,4 @@ def damaged(path: Path, error: sqlite3.DatabaseError) -> LedgerError:
     """Translate an error of a ledger; what SQLite says of the disk or of a lock isn't damage."""
     if isinstance(error, sqlite3.OperationalError):
         return LedgerError(f"{path}: {error}; it can't be read now")
-    return LedgerDamaged(f"{path}: {error}; `batcher rebuild` makes a new one")
+    return LedgerDamaged(f"{path}: {error}; `batcher rebuild MANIFEST` makes a new one")

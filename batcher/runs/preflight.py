@@ -106,7 +106,8 @@ def refuse_strangers(manifest: Manifest) -> None:
         raise LedgerForeign(
             f"{journal_of(ledger)}: there is a journal but no ledger at {ledger}; a run would pay "
             "for everything again. "
-            "`batcher rebuild` makes the ledger from its journal, --start-over begins without"
+            "`batcher rebuild MANIFEST` makes the ledger from its journal, --start-over begins "
+            "without"
         )
     if output.is_dir() and any(not entry.name.startswith(".") for entry in output.iterdir()):
         raise LedgerForeign(

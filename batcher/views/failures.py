@@ -48,7 +48,7 @@ ADVICE: Final = {
     "isn't there: "
     "`batcher retry {what} --only held`, which sends it again and may pay twice",
     "cancelled": "`batcher retry {what} --only cancelled` takes it up again",
-    "unreadable": "make the file readable; the next run looks again",
+    "unreadable": "make the file or folder readable; the next run looks again",
     "unsupported": "convert it, or leave it out by `exclude`",
     "source_gone": "the next run looks for it again",
     "source_changed": "it changed while it was read; the next run takes the newer version",

@@ -38,7 +38,8 @@ def verify_words(found: Verified) -> str:
     if found.ledger:
         lines += [f"the ledger: {words}" for words in found.ledger]
         lines.append(
-            "  nothing is submitted on its word; `batcher rebuild` rebuilds it from its journal"
+            "  nothing is submitted on its word; `batcher rebuild MANIFEST` rebuilds it from its "
+            "journal"
         )
     return "\n".join(plain(line) for line in lines)
 

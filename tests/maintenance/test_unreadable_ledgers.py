@@ -149,7 +149,7 @@ async def test_a_plan_tells_of_a_damaged_ledger_as_status_does(
     for command in (("status", out), plan_of(words), (*words, "--dry-run")):
         said = await batcher(*command)
         assert (said.code, "Traceback" in said.err) == (2, False), said.err
-        assert str(ledger) in said.err and "`batcher rebuild` makes a new one" in said.err
+        assert str(ledger) in said.err and "`batcher rebuild MANIFEST` makes a new one" in said.err
 
 
 async def test_a_lost_ledger_is_not_told_as_one_that_never_was(

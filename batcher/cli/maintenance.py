@@ -422,5 +422,5 @@ def rebuild(what: Path, listing: bool, as_json: bool) -> None:
     if done.skipped:
         click.echo(f"  {done.skipped} lines of the journal fit nowhere", err=True)
     if done.set_aside:
-        click.echo(f"  the damaged ledger lies at {done.set_aside}", err=True)
+        click.echo(f"  what was there of the old ledger lies at {done.set_aside}", err=True)
     click.echo(f"next: batcher verify {typed(what)}, then {again(what)}", err=True)

@@ -193,11 +193,16 @@ def _take_over(connection: sqlite3.Connection, made: Path, output: Path) -> None
 
 
 def _set_aside(ledger: Path) -> str | None:
-    """Move the damaged ledger to another name, since something in it may still be readable."""
-    if not ledger.exists():
+    """Move the damaged ledger to another name, since something in it may still be readable.
+
+    Its log is moved even where the ledger itself is gone already: SQLite would take it for that of
+    the new one. It goes last, for without it the old ledger would look like a whole one that is
+    older.
+    """
+    if not any(part.exists() for part in _parts(ledger)):
         return None
-    number = next(n for n in range(1, 10_000) if not Path(f"{ledger}.damaged-{n}").exists())
-    damaged = Path(f"{ledger}.damaged-{number}")
+    names = (Path(f"{ledger}.damaged-{number}") for number in range(1, 10_000))
+    damaged = next(name for name in names if not any(part.exists() for part in _parts(name)))
     for part, kept in zip(_parts(ledger), _parts(damaged), strict=True):
         if part.exists():
             part.replace(kept)

@@ -8,6 +8,7 @@ import asyncio
 import json
 import signal
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -46,6 +47,30 @@ async def test_a_lost_ledger_is_made_anew_and_nothing_is_paid_again(
     assert (await batcher("verify", out)).code == 0
     assert (await batcher(*words)).code == 0
     assert len(peer.service.jobs) == 6
+
+
+@pytest.mark.parametrize("left", ["-wal", "-shm", "-wal -shm"])
+async def test_what_is_left_beside_a_lost_ledger_is_not_taken_for_the_new_one_s(
+    left: str, words: Words, peer: Peer, out: Path
+) -> None:
+    """The last writes to it were in its log, which is still there."""
+    assert (await batcher(*words)).code == 0
+    ledger = out / ".batcher" / "ledger.db"
+    with closing(sqlite3.connect(ledger)) as connection:
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("UPDATE documents SET state = 'queued'")
+        connection.commit()
+        parts = {part: Path(f"{ledger}{part}").read_bytes() for part in left.split()}
+    lose(out)
+    for part, content in parts.items():
+        Path(f"{ledger}{part}").write_bytes(content)
+    said = await batcher("rebuild", out)
+    assert (said.code, f"{ledger}.damaged-1" in said.err) == (0, True), said
+    for part, content in parts.items():
+        assert Path(f"{ledger}.damaged-1{part}").read_bytes() == content
+    assert (await batcher("verify", out)).code == 0
+    said = await batcher(*words)
+    assert (said.code, len(peer.service.jobs)) == (0, 6), said
 
 
 async def test_what_was_out_when_it_was_lost_comes_home(

@@ -30,7 +30,7 @@ from batcher.ledger.queries.repair import RepairQueries
 from batcher.ledger.queries.rows import Candidate
 from batcher.maintenance.candidates import Requeued, again, opened
 from batcher.outputs.derived_files import is_as_made, is_one_file
-from batcher.outputs.result_store import Store
+from batcher.outputs.result_store import Store, kept_name
 
 _NOT_SAVED: Final = "no such document that is saved; see `batcher status` and `batcher failures`"
 
@@ -247,9 +247,14 @@ def _broken(asked: RepairQueries, found: Verified) -> list[Candidate]:
 def _whole_one(
     asked: RepairQueries, digest: Callable[[str], str | None], document: int
 ) -> int | None:
-    """Return another document with the same bytes and step whose result is on disk as saved."""
-    others = asked.results_of_same_bytes(document)
-    return next((other for other, output, sha256 in others if digest(output) == sha256), None)
+    """Return another document with the same bytes and step whose result is on disk as saved.
+
+    It lies in its place, or is kept since something newer replaced it.
+    """
+    for other, output, sha256 in asked.results_of_same_bytes(document):
+        if digest(output) == sha256 or digest(kept_name(sha256)) == sha256:
+            return other
+    return None
 
 
 def _priced(asked: RepairQueries, paying: Sequence[Candidate]) -> Requeued:

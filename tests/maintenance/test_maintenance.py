@@ -202,6 +202,27 @@ async def test_a_result_that_the_service_no_longer_has_is_paid_again_by_repair(
     assert len(results(out)) == 6
 
 
+async def test_a_result_that_was_kept_as_it_was_replaced_is_copied_by_repair(
+    words: Words, inbox: Path, peer: Peer, out: Path
+) -> None:
+    """Edited and edited back: what lay in its place in between has kept a copy of it."""
+    letter = inbox / "0" / "letter 0.txt"
+    as_it_was = letter.read_text()
+    for text in (as_it_was, "edited", as_it_was):
+        letter.write_text(text)
+        assert (await batcher(*words)).code == 0
+    result = out / "0" / "letter 0.txt.json"
+    saved = result.read_bytes()
+    result.unlink()
+    with sqlite3.connect(out / ".batcher" / "ledger.db") as ledger:
+        ledger.execute("UPDATE attempts SET deadline_at = 1")  # twelve hours later
+    ledger.close()
+    said = await batcher("verify", out, "--repair")
+    assert "paid for again" not in said.err, said.err
+    assert (await batcher(*words)).code == 0
+    assert (len(peer.service.jobs), result.read_bytes()) == (7, saved)
+
+
 async def test_cancel_believes_the_final_status_alone(words: Words, peer: Peer, out: Path) -> None:
     """Three of six complete before they can be cancelled: those are brought home, the others are
     cancelled.

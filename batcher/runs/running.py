@@ -162,7 +162,7 @@ async def _to_its_end(
         await _claim(manifest, ledger)
         if may_claim_mirror:
             with suppress(MirrorError):  # the check of the mirror says so, and stops the run
-                await claim_mirror(manifest)
+                await claim_mirror(manifest, ledger)
         if kind.submits:  # another kind may know no more of the jobs than their names
             for job in manifest.jobs:
                 await note_shape(ledger, job.name, shape_of_job(job.endpoint, job.options))
@@ -212,7 +212,7 @@ async def _to_its_end(
         with suppress(OutputError, MirrorError):
             await _claim(manifest, ledger)
             if may_claim_mirror:
-                await claim_mirror(manifest)
+                await claim_mirror(manifest, ledger)
         return summary
 
 
@@ -223,7 +223,7 @@ async def _is_own_mirror(manifest: Manifest, ledger: Ledger, control: RunControl
     and LedgerOutdated.
     """
     try:
-        await refuse_foreign_mirror(manifest, ledger.claim)
+        await refuse_foreign_mirror(manifest, ledger)
     except MirrorError as error:
         words = f"output.mirror: {error}; nothing was sent"
         control.stop(words, ExitCode.RUN_AGAIN, home=True)

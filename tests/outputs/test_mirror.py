@@ -9,7 +9,7 @@ from pathlib import Path
 
 import obstore
 import pytest
-from bucket import bucket
+from bucket import bucket, make_bucket, remove_all_buckets
 from commandline import batcher, rows, start
 from obstore.store import S3Store
 from peer import Peer
@@ -234,6 +234,24 @@ async def test_the_claim_is_in_the_mirror_too_and_another_ledger_is_refused_ther
     obstore.delete(s3, CLAIM)
     assert (await batcher(*words, *MIRROR, *other)).code == 0
     assert (await batcher(*words, *MIRROR)).code == 2
+
+
+async def test_what_was_started_over_takes_over_its_mirror_once_that_can_be_reached(
+    words: tuple[object, ...], out: Path, s3: S3Store
+) -> None:
+    """The claim there is the lost ledger's; the run that started over couldn't replace it."""
+    assert (await batcher(*words, *MIRROR)).code == 0
+    lost = bytes(obstore.get(s3, CLAIM).bytes())
+    shutil.rmtree(out / ".batcher")
+    remove_all_buckets()
+    assert (await batcher(*words, *MIRROR, "--start-over")).code == 3
+    make_bucket("out")
+    obstore.put(s3, CLAIM, lost)
+    said = await batcher(*words, *MIRROR)
+    assert said.code == 0, said.err
+    assert bytes(obstore.get(s3, CLAIM).bytes()) == (out / ".batcher-claim").read_bytes()
+    obstore.put(s3, CLAIM, lost)
+    assert (await batcher(*words, *MIRROR)).code == 2, "it was taken over once"
 
 
 async def test_an_older_copy_of_the_whole_output_is_noticed_in_the_mirror(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +35,8 @@ def bucket(patch: pytest.MonkeyPatch, name: str = "out") -> Iterator[S3Store]:
     for key, value in {**settings, "DEFAULT_REGION": "us-east-1"}.items():
         patch.setenv(f"AWS_{key}", value)
     try:
-        _make(endpoint, name)
+        remove_all_buckets()
+        make_bucket(name)
         store = from_url(f"s3://{name}", client_options={"allow_http": True})
         assert isinstance(store, S3Store)
         yield store
@@ -42,12 +44,20 @@ def bucket(patch: pytest.MonkeyPatch, name: str = "out") -> Iterator[S3Store]:
         server.stop()
 
 
-def _make(endpoint: str, name: str, *, reset: bool = True) -> None:
+def remove_all_buckets(endpoint: str = "") -> None:
     """All of moto's servers in one process share what they hold."""
+    _ask("POST", endpoint, "moto-api/reset")
+
+
+def make_bucket(name: str, endpoint: str = "") -> None:
+    _ask("PUT", endpoint, name)
+
+
+def _ask(method: str, endpoint: str, path: str) -> None:
     import urllib.request
 
-    for method, path in (("POST", "moto-api/reset"), ("PUT", name))[0 if reset else 1 :]:
-        urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{path}", method=method)).close()
+    url = f"{endpoint or os.environ['AWS_ENDPOINT_URL']}/{path}"
+    urllib.request.urlopen(urllib.request.Request(url, method=method)).close()
 
 
 @contextmanager
@@ -77,8 +87,9 @@ def google_buckets(patch: pytest.MonkeyPatch, *names: str) -> Iterator[None]:
     }
     patch.setenv("GOOGLE_SERVICE_ACCOUNT_KEY", json.dumps({**account, "private_key_id": ""}))
     try:
+        remove_all_buckets(endpoint)
         for name in names:
-            _make(endpoint, name, reset=name == names[0])
+            make_bucket(name, endpoint)
         yield
     finally:
         server.shutdown()

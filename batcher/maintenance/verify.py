@@ -43,7 +43,8 @@ class Verified:
     `strays` are files in the output directory that the ledger doesn't know. `unmade` are (format,
     file) of files made from results that aren't as they were made; making them again costs nothing.
     `ledger` is what is wrong with the ledger itself. `twins` are (source, job, credits) of
-    duplicate jobs, which were paid for as well.
+    duplicate jobs, which were paid for as well. `older` are (source, output) of results that are
+    whole, but of a version of the source that has changed since, and no newer one is saved.
     """
 
     saved: int
@@ -54,6 +55,7 @@ class Verified:
     ledger: tuple[str, ...] = ()
     twins: tuple[tuple[str, str, float], ...] = ()
     unreadable: tuple[tuple[str, str], ...] = ()
+    older: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -90,6 +92,7 @@ def verify(
         ledger=tuple(_untrue(connection, output, path)) if path else (),
         twins=tuple(AuditQueries(connection).twins()),
         unreadable=tuple(compared.unreadable),
+        older=tuple(_older(RepairQueries(connection), store)),
     )
 
 
@@ -259,6 +262,12 @@ def _whole_one(
 
 def _priced(asked: RepairQueries, paying: Sequence[Candidate]) -> Requeued:
     return Requeued(len(paying), sum(asked.price(c.id) for c in paying), 0)
+
+
+def _older(asked: RepairQueries, store: Store) -> Iterator[tuple[str, str]]:
+    for source, result, sha256 in asked.of_older_versions():
+        if store.digest(result) == sha256:
+            yield source, result
 
 
 def _strays(connection: sqlite3.Connection, output: Path) -> Iterator[str]:

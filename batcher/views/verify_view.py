@@ -30,6 +30,10 @@ def verify_words(found: Verified) -> str:
         "made of results, to be made again by `verify --repair` and a run",
         [f for _, f in found.unmade],
     )
+    lines += _some(
+        "of an older version: the source has changed, and nothing newer is saved",
+        [output for _, output in found.older],
+    )
     lines += _some("not of this ledger", list(found.strays))
     lines += _some(
         "paid for beside the ledger",

@@ -156,6 +156,21 @@ async def test_verify_finds_what_is_missing_changed_or_strange_and_repairs_it(
     assert len(peer.service.jobs) == 6
 
 
+async def test_a_result_of_an_older_version_is_named_until_a_newer_one_is_saved(
+    words: Words, inbox: Path, peer: Peer, out: Path
+) -> None:
+    """It stays in its place, for it is all that there is; but it isn't what the source says now."""
+    assert (await batcher(*words)).code == 0
+    letter = inbox / "0" / "letter 0.txt"
+    letter.write_bytes(b"")
+    assert (await batcher(*words)).code == 1
+    said = await batcher("verify", out)
+    assert said.code == 0 and "older version" in said.out and "letter 0.txt.json" in said.out
+    letter.write_text("edited")
+    assert (await batcher(*words)).code == 0
+    assert json.loads((await batcher("verify", out, "--json")).out)["older"] == []
+
+
 async def test_what_is_damaged_twice_is_kept_twice(words: Words, out: Path) -> None:
     """Also what was made of a result; no file that was moved aside takes another's place."""
     words = (*words, "-S", 'output.formats=["markdown"]')

@@ -89,6 +89,10 @@ class RepairQueries:
         )
         yield from self._connection.execute(sql)
 
+    def of_older_versions(self) -> Iterator[tuple[str, str, str]]:
+        """Yield (source, output, sha256) of each result in whose place no newer one is saved."""
+        yield from self._connection.execute(_OLDER)
+
     def results_of_same_bytes(self, document: int) -> Iterator[tuple[int, str, str]]:
         """Yield (document, output, sha256) of other results with the same bytes and step."""
         yield from self._connection.execute(_WITH_A_RESULT, (document,))
@@ -175,6 +179,11 @@ _KEPT: Final = """
     AND a.number = (SELECT max(b.number) FROM attempts b
                     WHERE b.document = a.document AND b.outcome = 'saved')
     ORDER BY a.document = d.id DESC, a.deadline_at DESC LIMIT 1"""
+_OLDER: Final = """
+    SELECT d.source, o.output, o.output_sha256
+    FROM documents o JOIN documents d ON d.output_key = o.output_key AND d.current = 1
+    WHERE o.current = 0 AND o.output_sha256 IS NOT NULL AND d.output_sha256 IS NULL
+    ORDER BY d.id"""
 _WITH_A_RESULT: Final = f"""
     SELECT o.id, o.output, o.output_sha256
     FROM documents d JOIN documents o ON o.content = d.content AND o.step = d.step AND o.id <> d.id

@@ -302,7 +302,7 @@ async def prune(wish: Wish) -> Pruned:
         removed += _remove(wish, plan)
         if plan.summaries:
             await ledger.write(lambda c: shorten_summaries(c, plan.summaries))
-    return Pruned(plan, removed, _rewrite(wish.ledger) if plan.vacuums else 0)
+    return Pruned(plan, removed, _rewrite(wish.ledger, plan) if plan.vacuums else 0)
 
 
 async def _forget_at_service(ledger: Ledger, wish: Wish, plan: Plan) -> int:
@@ -353,10 +353,14 @@ def _hold_rehearsal(wish: Wish, plan: Plan, stack: ExitStack) -> None:
         plan.notes.append("the rehearsal stays: it is under way")
 
 
-def _rewrite(ledger: Path) -> int:
+def _rewrite(ledger: Path, plan: Plan) -> int:
     """Rewrite the ledger, and return the bytes won. Raises OutputError; then it is as before."""
     with ExitStack() as stack:
-        stack.callback(os.close, lock(ledger))
+        try:
+            stack.callback(os.close, lock(ledger))
+        except LedgerLocked:
+            plan.notes.append("the ledger isn't rewritten: a run has begun meanwhile")
+            return 0
         before = ledger.stat().st_size
         try:
             with closing(sqlite3.connect(ledger, isolation_level=None)) as connection:

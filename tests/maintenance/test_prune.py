@@ -13,6 +13,7 @@ import pytest
 from commandline import Said, batcher, rows
 from peer import Peer
 
+from batcher.errors import LedgerLocked
 from batcher.ledger.lock import lock
 from batcher.maintenance import prune as pruning
 from batcher.manifest.loading import for_directory
@@ -232,6 +233,29 @@ async def test_a_ledger_is_rewritten_where_that_pays(
     for was, now in zip(runs, after, strict=True):
         assert was | {"warnings": []} == now | {"warnings": []}
     await still_works(words, peer, out)
+
+
+async def test_a_run_that_begins_as_all_else_is_done_keeps_its_ledger(
+    words: Words, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was removed is told."""
+    assert (await batcher(*words)).code == 0
+    left = left_by_a_crash(out)
+    monkeypatch.setattr(pruning, "_add_vacuum", lambda plan, *_: setattr(plan, "vacuums", True))
+    ledger = own(out, "ledger.db")
+    healthy = pruning._remove
+
+    def run_begins(*which: Any) -> int:
+        monkeypatch.setattr(pruning, "lock", locked)
+        return healthy(*which)
+
+    def locked(path: Path) -> int:
+        raise LedgerLocked(f"{path}: a run is under way")
+
+    monkeypatch.setattr(pruning, "_remove", run_begins)
+    done = await pruning.prune(pruning.Wish(out, ledger, None))
+    assert done.removed == 1000 * len(left) and done.won == 0
+    assert "a run has begun" in done.plan.notes[-1]
 
 
 async def test_status_says_what_lies_on_disk(words: Words, out: Path) -> None:

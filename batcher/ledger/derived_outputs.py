@@ -141,6 +141,34 @@ def outdated(connection: sqlite3.Connection, format: str) -> list[str]:
     return [row[0] for row in connection.execute(sql, (format, NOTHING))]
 
 
+class Outdated(NamedTuple):
+    """A file that holds something of an older version of `source`, and nothing of its newer one."""
+
+    format: str
+    file: str
+    source: str
+
+
+def all_outdated(connection: sqlite3.Connection) -> Iterator[Outdated]:
+    """Yield what is older than the results, in the order of the files.
+
+    A part of a data set is outdated as soon as it holds a row that no result on disk has any more.
+    Of Markdown and lines the last counts: these are outdated if nothing was made of a newer result.
+    """
+    newer = (
+        "SELECT 1 FROM documents n WHERE n.output = d.output"  # a newer version keeps the path
+        f" AND {_SAVED.replace('d.', 'n.')} AND NOT EXISTS (SELECT 1 FROM derived y WHERE"
+        " y.document = n.id AND y.format = x.format AND y.result_sha256 = n.output_sha256)"
+    )
+    sql = (
+        "SELECT DISTINCT x.format, x.file, d.source FROM derived x JOIN documents d"
+        " ON d.id = x.document WHERE x.format IN ('markdown', 'jsonl', 'parquet') AND x.file <> ?"
+        f" AND NOT ({_SAVED} AND d.output_sha256 = x.result_sha256)"
+        f" AND (x.format = 'parquet' OR EXISTS ({newer})) ORDER BY x.format, x.file, d.source"
+    )
+    return map(Outdated._make, connection.execute(sql, (NOTHING,)))
+
+
 def all_made(connection: sqlite3.Connection) -> Iterator[Derived]:
     """Yield what was made from current results, in the order of the files."""
     sql = (

@@ -21,7 +21,14 @@ from batcher.core import events
 from batcher.core.lifecycle import State
 from batcher.ledger.claim import NAME as CLAIM
 from batcher.ledger.claim import claim_of, outdated
-from batcher.ledger.derived_outputs import all_made, files_of, forget, knows, unmade
+from batcher.ledger.derived_outputs import (
+    all_made,
+    all_outdated,
+    files_of,
+    forget,
+    knows,
+    unmade,
+)
 from batcher.ledger.integrity import whole
 from batcher.ledger.ledger import groups
 from batcher.ledger.named import EVERYTHING, Named, Wanted, named_or_refused
@@ -42,6 +49,8 @@ class Verified:
     Nobody knows whether the unreadable ones are whole, so `repair` leaves them alone.
     `strays` are files in the output directory that the ledger doesn't know. `unmade` are (format,
     file) of files made from results that aren't as they were made; making them again costs nothing.
+    `outdated` are (format, file) of files that hold something of older results, as where a run
+    wasn't asked for their format; a run that is makes them again.
     `ledger` is what is wrong with the ledger itself. `twins` are (source, job, credits) of
     duplicate jobs, which were paid for as well. `older` are (source, output) of results that are
     whole, but of a version of the source that has changed since, and no newer one is saved.
@@ -56,11 +65,12 @@ class Verified:
     twins: tuple[tuple[str, str, float], ...] = ()
     unreadable: tuple[tuple[str, str], ...] = ()
     older: tuple[tuple[str, str], ...] = ()
+    outdated: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_whole(self) -> bool:
-        wrong = (self.missing, self.changed, self.unreadable, self.unmade, self.ledger)
-        return not any(wrong)
+        of_results = (self.missing, self.changed, self.unreadable)
+        return not any((*of_results, self.unmade, self.outdated, self.ledger))
 
     def values(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
@@ -93,6 +103,7 @@ def verify(
         twins=tuple(AuditQueries(connection).twins()),
         unreadable=tuple(compared.unreadable),
         older=tuple(_older(RepairQueries(connection), store)),
+        outdated=tuple(_outdated(connection, store)),
     )
 
 
@@ -110,6 +121,7 @@ def _verify_some(connection: sqlite3.Connection, store: Store, wanted: Wanted) -
         tuple(made),
         twins=tuple(twins),
         unreadable=tuple(compared.unreadable),
+        outdated=tuple(_outdated(connection, store, among=named)),
     )
 
 
@@ -300,6 +312,17 @@ def _unmade(
         if files is not None and file not in files:
             continue
         if not is_as_made(store, list(rows)):
+            yield format, file
+
+
+def _outdated(
+    connection: sqlite3.Connection, store: Store, *, among: Named | None = None
+) -> Iterator[tuple[str, str]]:
+    """Yield each file on disk that holds something of an older result, once."""
+    found = all_outdated(connection)
+    files = [(one.format, one.file) for one in found if among is None or one.source in among]
+    for format, file in dict.fromkeys(files):
+        if store.path(file).is_file():
             yield format, file
 
 

@@ -15,10 +15,11 @@ import asyncio
 import errno
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from batcher.common.signals import Signal
 from batcher.core import events
+from batcher.core.lifecycle import State
 from batcher.errors import LedgerError, MirrorError, OutputError
 from batcher.exit_codes import ExitCode
 from batcher.ledger.derived_outputs import NOTHING, derivable, forget, give_up, missing
@@ -44,6 +45,7 @@ class _Bench:
     due: dict[int, int] = field(default_factory=dict)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     busy: bool = False
+    is_unsure: bool = False  # whether what was made may be outdated since the maker looked at it
     closed: bool = False  # for the rest of this run
     # the error of the last document; `in_a_row` counts how many in a row had the same
     failure: str = ""
@@ -51,6 +53,7 @@ class _Bench:
 
     def close(self) -> None:
         self.closed = True
+        self.is_unsure = False
         self.due.clear()
 
     def failed(self, failure: str) -> bool:
@@ -64,6 +67,13 @@ class _Bench:
         self.in_a_row = 0
         for document in documents:
             self.due.pop(document, None)
+
+
+class _Seen(NamedTuple):
+    """How much had changed when the makers were last told to look at what there is."""
+
+    saved: int
+    superseded: int
 
 
 class Closing(Protocol):
@@ -87,13 +97,17 @@ class Deriver:
         self._ending = False
         self._closing = closing
         self._saved = 0  # results saved since the run began
-        self._closed_at = -1  # how many results there were when everything was last concluded
+        self._seen: _Seen | None = None
+        # `_state` when everything was last concluded
+        self._closed_at: tuple[int, _Seen | None] | None = None
         self._progress = Signal()
 
     def outstanding(self) -> int:
         """Return how many documents still need something made, plus 1 for the conclusion."""
-        is_concluded = self._closing is None or self._closed_at == self._saved
-        return self._unmade() + (0 if is_concluded else 1)
+        is_concluded = self._closing is None or self._closed_at == self._state
+        # from `finish` on, each maker says itself whether it must look
+        is_looked_at = self._ending or not self._benches or self._changes() == self._seen
+        return self._unmade() + (not is_concluded) + (not is_looked_at)
 
     def settled(self) -> Coroutine[Any, Any, object]:
         """Wait until something has been made, given up or concluded."""
@@ -102,18 +116,41 @@ class Deriver:
     async def finish(self) -> None:
         """Make what is left; from now on no group waits for more documents.
 
-        Returns when all is made and concluded; never if the disk fails.
+        What has become outdated meanwhile is made again: the scan finds newer versions of documents
+        while their older ones are long made. Returns when all is made and concluded; never if the
+        disk fails.
         """
         self._ending = True
+        self._have_all_looked_at()
         self._wake()
         self._progress.give()  # wakes the task that concludes
         while self.outstanding():
             await self.settled()
 
+    def _have_all_looked_at(self) -> None:
+        """Have the makers look again at what there is, if anything has changed since they did.
+
+        A run that finds nothing new doesn't pay for a second look.
+        """
+        now = self._changes()
+        if now == self._seen:
+            return
+        self._seen = now
+        for bench in self._benches:
+            bench.is_unsure = not bench.closed
+
+    def _changes(self) -> _Seen:
+        return _Seen(self._saved, self._ledger.tally[State.SUPERSEDED])
+
+    @property
+    def _state(self) -> tuple[int, _Seen | None]:
+        """What a conclusion depends on: the results, and what was made again of older ones."""
+        return self._saved, self._seen
+
     def _unmade(self) -> int:
         if not self._ready:
             return 1
-        return sum(max(len(bench.due), bench.busy) for bench in self._benches)
+        return sum(max(len(b.due), b.busy, b.is_unsure) for b in self._benches)
 
     def still_fetches(self, document: int) -> bool:
         """Return whether something that the document's result links to must still be fetched."""
@@ -125,6 +162,7 @@ class Deriver:
     async def run(self) -> None:
         """Make derived outputs for as long as the run lasts."""
         self._ledger.listeners.append(self._hear)
+        self._seen = self._changes()
         for bench in self._benches:
             await self._prepare(bench)
         self._ready = True
@@ -139,6 +177,10 @@ class Deriver:
     async def _prepare(self, bench: _Bench) -> None:
         # what couldn't be made earlier may work now
         await forget(self._ledger, bench.maker.format, [NOTHING])
+        await self._look(bench)
+
+    async def _look(self, bench: _Bench) -> None:
+        """Have the maker set right what there is, and find out what it must make."""
         try:
             await bench.maker.prepare()
         except (OSError, OutputError) as error:  # for example, a folder where a file was
@@ -161,14 +203,14 @@ class Deriver:
 
     async def _close(self, closing: Closing) -> None:
         while True:
-            while not self._ending or self._unmade() or self._closed_at == self._saved:
+            while not self._ending or self._unmade() or self._closed_at == self._state:
                 await self.settled()
-            saved = self._saved
+            state = self._state
             try:
                 await closing.conclude()
             except MirrorError as error:
                 self._control.stop(str(error), ExitCode.RUN_AGAIN)
-            self._closed_at = saved
+            self._closed_at = state
             self._progress.give()
 
     async def _work(self, bench: _Bench) -> None:
@@ -177,8 +219,17 @@ class Deriver:
             bench.arrived.clear()
             if not self._ending:
                 await asyncio.sleep(LINGER)
+            if bench.is_unsure and not self._control.abort:
+                await self._look_again(bench)
             while not self._control.abort and (documents := self._next(bench)):
                 await self._make(bench, documents)
+
+    async def _look_again(self, bench: _Bench) -> None:
+        """Look while nothing is being made here: a file that is on record may lack its name yet."""
+        await self._look(bench)
+        bench.is_unsure = False
+        self._wake()
+        self._progress.give()
 
     def _next(self, bench: _Bench) -> list[int]:
         """Return the next group of documents.
@@ -186,6 +237,8 @@ class Deriver:
         It is empty if the maker prefers to wait for more, or for another maker to go first.
         """
         waits_for = [other for other in self._benches if other.maker.format == bench.maker.after]
+        if any(other.is_unsure for other in waits_for):
+            return []
         ready = (d for d in bench.due.items() if not any(d[0] in other.due for other in waits_for))
         group = list[int]()
         size = 0

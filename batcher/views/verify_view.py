@@ -34,6 +34,10 @@ def verify_words(found: Verified) -> str:
         "of an older version: the source has changed, and nothing newer is saved",
         [output for _, output in found.older],
     )
+    lines += _some(
+        "older than their results, made again by a run with --format and the format's name",
+        [f"{format}: {file}" for format, file in found.outdated],
+    )
     lines += _some("not of this ledger", list(found.strays))
     lines += _some(
         "paid for beside the ledger",

@@ -220,6 +220,40 @@ async def test_a_newer_version_takes_the_place_of_the_older_one(shelf: Shelf) ->
     assert sorted(path.name for path in shelf.root.glob("*.md")) == ["a.pdf.md", "b.pdf.md"]
 
 
+async def test_a_version_that_comes_while_it_works_leaves_no_older_rows(shelf: Shelf) -> None:
+    """The scan supersedes documents after the data set was looked at; no reader finds both."""
+    first = await shelf.save("a.pdf", parsed("old"))
+    await shelf.save("b.pdf", parsed("other"))
+    await derive(shelf)
+    deriver = deriver_of(shelf, ALL, RunControl(), Job())
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(deriver.run())
+        await asyncio.sleep(0.3)
+        await shelf.save("a.pdf", parsed("new"), replaces=first)
+        await until_made(deriver, shelf)
+        task.cancel()
+    assert sorted((row["source"], row["content"]) for row in table(shelf)) == [
+        ("a.pdf", "new"),
+        ("b.pdf", "other"),
+    ]
+    assert verify(shelf.ledger.reader, shelf.root).is_whole
+
+
+async def test_a_data_set_with_rows_of_an_older_version_is_not_as_it_should_be(
+    shelf: Shelf,
+) -> None:
+    """As where a run ended before it was made again: `verify` names the file."""
+    first = await shelf.save("a.pdf", parsed("old"))
+    await derive(shelf, "parquet")
+    (part,) = (shelf.root / "results.parquet").rglob("*.parquet")
+    await shelf.save("a.pdf", parsed("new"), replaces=first)
+    found = verify(shelf.ledger.reader, shelf.root)
+    assert found.outdated == (("parquet", str(part.relative_to(shelf.root))),)
+    assert not found.is_whole
+    await derive(shelf, "parquet")
+    assert verify(shelf.ledger.reader, shelf.root).is_whole
+
+
 async def test_a_file_of_somebody_else_is_left_alone(shelf: Shelf) -> None:
     """The lines go into one of the next name."""
     (shelf.root / "results.jsonl").write_text("mine\n")

@@ -76,6 +76,17 @@ _TOUCH: Final = (
     "UPDATE documents SET mtime_ns = ?, inode = ?, size = ?, folder = ?, place = ?, "
     "metadata = ?, scan = ? WHERE id = ?"
 )
+# What was made of a document shows its metadata and path, of which an address in a listing ("row:")
+# has none. What has become outdated keeps its record, by which its file may be replaced; no result
+# has an empty hash. The mirror has the Markdown, too.
+_SHOWN: Final = "iif({0} LIKE 'row:%', NULL, {0})"
+_OUTDATE: Final = (
+    "UPDATE derived SET result_sha256 = '' WHERE document = (SELECT d.id FROM documents d"
+    " WHERE d.id = :id AND (d.metadata IS NOT :metadata OR"
+    f" {_SHOWN.format('d.place')} IS NOT {_SHOWN.format(':place')}))"
+    " AND (format IN ('markdown', 'jsonl', 'parquet') OR (format = 'mirror' AND EXISTS"
+    " (SELECT 1 FROM derived m WHERE m.document = :id AND m.format = 'markdown')))"
+)
 
 
 class Ledger:
@@ -113,6 +124,7 @@ class Ledger:
         self._called_off_only: frozenset[int] | None = None
         self.scan = 0
         self._has_scanned = False
+        self.outdated = 0  # records of what was made that `touch` has found outdated
         self.secrets = Secrets()
         self._changed = Signal()
 
@@ -182,9 +194,18 @@ class Ledger:
         self._wake()
 
     async def touch(self, seen: Sequence[Seen]) -> None:
-        """Update the location and metadata of documents whose bytes are unchanged."""
+        """Update the location and metadata of documents whose bytes are unchanged.
+
+        What was made of a document whose metadata or path differs is to be made again.
+        """
         rows = [(*one[:-1], self.scan, one.id) for one in seen]
-        await self._writer.do(lambda c: c.executemany(_TOUCH, rows))
+
+        def update(connection: sqlite3.Connection) -> int:
+            outdated = connection.executemany(_OUTDATE, [one._asdict() for one in seen]).rowcount
+            connection.executemany(_TOUCH, rows)
+            return outdated
+
+        self.outdated += await self._writer.do(update)
 
     # --- what is asked for ------------------------------------------------------------------------
 

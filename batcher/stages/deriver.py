@@ -74,6 +74,7 @@ class _Seen(NamedTuple):
 
     saved: int
     superseded: int
+    outdated: int
 
 
 class Closing(Protocol):
@@ -140,7 +141,8 @@ class Deriver:
             bench.is_unsure = not bench.closed
 
     def _changes(self) -> _Seen:
-        return _Seen(self._saved, self._ledger.tally[State.SUPERSEDED])
+        ledger = self._ledger
+        return _Seen(self._saved, ledger.tally[State.SUPERSEDED], ledger.outdated)
 
     @property
     def _state(self) -> tuple[int, _Seen | None]:

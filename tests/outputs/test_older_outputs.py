@@ -1,0 +1,84 @@
+"""What is made of results keeps up with them, from the command line to the disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet
+import pytest
+from commandline import batcher
+
+ALL = ("--format", "markdown", "--format", "jsonl", "--format", "parquet")
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a", "b", "c"):
+        (folder / f"{name}.txt").write_text(f"the text of {name}\n")
+    return folder
+
+
+def lines(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+
+
+def table(out: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = pyarrow.parquet.read_table(out / "results.parquet").to_pylist()
+    return found
+
+
+async def verified(out: Path) -> tuple[int, dict[str, Any]]:
+    said = await batcher("verify", out, "--json")
+    return said.code, json.loads(said.out)
+
+
+async def test_a_changed_file_has_its_new_rows_alone(inbox: Path, tmp_path: Path) -> None:
+    """In the data set, after the run that read it."""
+    out = tmp_path / "out"
+    assert (await batcher("run", inbox, "-o", out, "--format", "parquet")).code == 0
+    (inbox / "b.txt").write_text("another text\n")
+    assert (await batcher("run", inbox, "-o", out, "--format", "parquet")).code == 0
+    assert sorted(row["source"] for row in table(out)) == ["a.txt", "b.txt", "c.txt"]
+    assert (await verified(out))[0] == 0
+
+
+def listing(inbox: Path, *rows: str) -> Path:
+    """A manifest of a listing of ids, with the path of each and the department it comes from."""
+    (inbox / "list.csv").write_text("\n".join(["id,path,dept", *rows]) + "\n")
+    manifest = {
+        "batch": "listed",
+        "service": "local",
+        "source": {"listing": "list.csv"},
+        "output": {"directory": "../out", "formats": ["markdown", "jsonl", "parquet"]},
+    }
+    (inbox / "m.json").write_text(json.dumps(manifest))
+    return inbox / "m.json"
+
+
+async def test_what_a_listing_changes_of_a_document_reaches_all_that_is_made_of_it(
+    inbox: Path, tmp_path: Path
+) -> None:
+    """Its metadata and its path; of the other documents nothing is made again but their part."""
+    out = tmp_path / "out"
+    assert (
+        await batcher("run", listing(inbox, "1,a.txt,law", "2,b.txt,law", "3,c.txt,law"))
+    ).code == 0
+    untouched = (out / "3.md").stat().st_mtime_ns
+    (inbox / "moved.txt").write_bytes((inbox / "b.txt").read_bytes())
+    changed = listing(inbox, "1,a.txt,tax", "2,moved.txt,law", "3,c.txt,law")
+    assert (await batcher("run", changed)).code == 0
+    last = {line["source"]: line for line in lines(out)}
+    assert (last["1"]["metadata"]["dept"], last["2"]["path"]) == ("tax", "moved.txt")
+    assert len(lines(out)) == 5
+    rows = {row["source"]: row for row in table(out)}
+    assert len(table(out)) == 3
+    assert (json.loads(rows["1"]["metadata"]), rows["2"]["path"]) == ({"dept": "tax"}, "moved.txt")
+    assert "tax" in (out / "1.md").read_text()
+    assert (out / "3.md").stat().st_mtime_ns == untouched
+    assert (await verified(out))[0] == 0
+    assert (await batcher("run", changed)).code == 0
+    assert len(lines(out)) == 5

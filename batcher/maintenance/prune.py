@@ -167,8 +167,9 @@ def _add_replaced(plan: Plan, wish: Wish, asked: StorageQueries) -> None:
         else:
             kept += 1
     if kept:
+        stay = "stays: with it" if kept == 1 else "stay: with them"
         plan.notes.append(
-            f"{pluralize(kept, 'replaced result')} stay: with them a source that becomes again "
+            f"{pluralize(kept, 'replaced result')} {stay} a source that becomes again "
             "what it was costs nothing. --keep-runs N lets those go that were replaced before "
             "the last N runs"
         )

@@ -145,7 +145,13 @@ class Scanner:
                 f"{pluralize(self.withdrawn, 'document')} that an earlier run had queued will not "
                 "be sent: the manifest and its sources no longer ask for them"
             )
-        if self._namesakes:
+        if len(self._namesakes) == 1:
+            ((name, folder),) = self._namesakes.items()
+            self._tell(
+                f"1 document has the same name as another document of {folder}, {name}: both "
+                "results are kept, the new one with a tag in its name"
+            )
+        elif self._namesakes:
             name, folder = next(iter(self._namesakes.items()))
             self._tell(
                 f"{pluralize(len(self._namesakes), 'document')} have the same names as other "

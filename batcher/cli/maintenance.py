@@ -278,7 +278,9 @@ def verify(
         billed = _is_billed(place)
         said = [
             moved_words(done.moved, place.output),
-            repair_words(done.paid, done.free, again(what), is_billed=billed),
+            repair_words(
+                done.paid, done.free, again(what), is_billed=billed, unmade=len(found.unmade)
+            ),
         ]
     else:
         with reading(place) as connection:

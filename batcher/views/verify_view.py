@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from batcher.common.formatting import format_credits
+from batcher.common.formatting import format_credits, pluralize
 from batcher.common.shell_words import typed
 from batcher.views.status import plain
 
@@ -59,11 +59,19 @@ def prospect_words(free: int, paid: Requeued, what: Path, *, is_billed: bool) ->
     return f"`batcher verify --repair {typed(what)}` has {_remedies(free, paid, is_billed)}"
 
 
-def repair_words(paid: Requeued, free: int, again: str, *, is_billed: bool) -> str:
-    """Return what the next run does, and what to type for it, if there is anything."""
-    if not free and not paid.documents:
-        return ""
-    return f"the next run has {_remedies(free, paid, is_billed)}\nnext: {again}"
+def repair_words(paid: Requeued, free: int, again: str, *, is_billed: bool, unmade: int = 0) -> str:
+    """Return what the next run does, and what to type for it, if there is anything.
+
+    `unmade` is how many files made from results it makes again.
+    """
+    lines = []
+    if free or paid.documents:
+        lines.append(f"the next run has {_remedies(free, paid, is_billed)}")
+    if unmade:
+        lines.append(
+            f"the next run makes {pluralize(unmade, 'file')} again from results, at no cost"
+        )
+    return "\n".join([*lines, f"next: {again}"]) if lines else ""
 
 
 def moved_words(moved: Mapping[str, str], output: Path) -> str:

@@ -82,3 +82,16 @@ async def test_what_a_listing_changes_of_a_document_reaches_all_that_is_made_of_
     assert (await verified(out))[0] == 0
     assert (await batcher("run", changed)).code == 0
     assert len(lines(out)) == 5
+
+
+async def test_repair_says_what_the_next_run_makes_again(inbox: Path, tmp_path: Path) -> None:
+    """Of a derived file that is gone: nothing is fetched or paid for it."""
+    out = tmp_path / "out"
+    words = ("run", inbox, "-o", out, "--format", "markdown")
+    assert (await batcher(*words)).code == 0
+    (out / "a.txt.md").unlink()
+    said = await batcher("verify", out, "--repair")
+    assert said.code == 1
+    assert "the next run makes 1 file again from results, at no cost\nnext: " in said.err
+    assert (await batcher(*words)).code == 0
+    assert (out / "a.txt.md").exists() and (await verified(out))[0] == 0

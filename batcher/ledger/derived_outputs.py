@@ -53,6 +53,7 @@ class Derived(NamedTuple):
 
 _SAVED: Final = "d.current = 1 AND d.state = 'saved' AND d.output_sha256 IS NOT NULL"
 NOTHING: Final = ""  # stands for the file where it couldn't be made
+OF_RESULTS: Final = ("markdown", "jsonl", "parquet")  # the formats of `output.formats` besides JSON
 _MADE: Final = (
     "EXISTS (SELECT 1 FROM derived x WHERE x.document = d.id AND x.format = ? AND "
     "x.result_sha256 = d.output_sha256)"
@@ -149,7 +150,9 @@ class Outdated(NamedTuple):
     source: str
 
 
-def all_outdated(connection: sqlite3.Connection) -> Iterator[Outdated]:
+def all_outdated(
+    connection: sqlite3.Connection, formats: Iterable[str] = OF_RESULTS
+) -> Iterator[Outdated]:
     """Yield what is older than the results, in the order of the files.
 
     A part of a data set is outdated as soon as it holds a row that no result on disk has any more.
@@ -162,11 +165,18 @@ def all_outdated(connection: sqlite3.Connection) -> Iterator[Outdated]:
     )
     sql = (
         "SELECT DISTINCT x.format, x.file, d.source FROM derived x JOIN documents d"
-        " ON d.id = x.document WHERE x.format IN ('markdown', 'jsonl', 'parquet') AND x.file <> ?"
+        " ON d.id = x.document WHERE x.format IN (SELECT value FROM json_each(?))"
+        " AND x.file <> ?"
         f" AND NOT ({_SAVED} AND d.output_sha256 = x.result_sha256)"
         f" AND (x.format = 'parquet' OR EXISTS ({newer})) ORDER BY x.format, x.file, d.source"
     )
-    return map(Outdated._make, connection.execute(sql, (NOTHING,)))
+    values = (json.dumps(list(formats)), NOTHING)
+    return map(Outdated._make, connection.execute(sql, values))
+
+
+def formats_made(connection: sqlite3.Connection) -> set[str]:
+    """Return the formats in which something was ever made."""
+    return {format for (format,) in connection.execute("SELECT DISTINCT format FROM derived")}
 
 
 def all_made(connection: sqlite3.Connection) -> Iterator[Derived]:
@@ -211,6 +221,19 @@ def lines_file(connection: sqlite3.Connection) -> str | None:
 async def claim_lines_file(ledger: Ledger, name: str) -> None:
     """Record `name` as the JSON Lines file that this batch writes."""
     await ledger.note("lines", name)
+
+
+def kind_of_lines(connection: sqlite3.Connection) -> str | None:
+    """Return what each line of the JSON Lines file stands for, as `output.lines` has it.
+
+    None if no run has recorded it yet.
+    """
+    return noted(connection, "kind of lines")
+
+
+async def note_kind_of_lines(ledger: Ledger, kind: str) -> None:
+    if kind != kind_of_lines(ledger.reader):
+        await ledger.note("kind of lines", kind)
 
 
 def columns_of(connection: sqlite3.Connection, job: str) -> Columns | None:

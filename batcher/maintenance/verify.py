@@ -21,14 +21,7 @@ from batcher.core import events
 from batcher.core.lifecycle import State
 from batcher.ledger.claim import NAME as CLAIM
 from batcher.ledger.claim import claim_of, outdated
-from batcher.ledger.derived_outputs import (
-    all_made,
-    all_outdated,
-    files_of,
-    forget,
-    knows,
-    unmade,
-)
+from batcher.ledger.derived_outputs import all_made, files_of, forget, knows, unmade
 from batcher.ledger.integrity import whole
 from batcher.ledger.ledger import groups
 from batcher.ledger.named import EVERYTHING, Named, Wanted, named_or_refused
@@ -36,7 +29,7 @@ from batcher.ledger.queries.audit import AuditQueries
 from batcher.ledger.queries.repair import RepairQueries
 from batcher.ledger.queries.rows import Candidate
 from batcher.maintenance.candidates import Requeued, again, opened
-from batcher.outputs.derived_files import is_as_made, is_one_file
+from batcher.outputs.derived_files import is_as_made, is_one_file, outdated_there
 from batcher.outputs.result_store import Store, kept_name
 
 _NOT_SAVED: Final = "no such document that is saved; see `batcher status` and `batcher failures`"
@@ -319,11 +312,9 @@ def _outdated(
     connection: sqlite3.Connection, store: Store, *, among: Named | None = None
 ) -> Iterator[tuple[str, str]]:
     """Yield each file on disk that holds something of an older result, once."""
-    found = all_outdated(connection)
+    found = outdated_there(connection, store)
     files = [(one.format, one.file) for one in found if among is None or one.source in among]
-    for format, file in dict.fromkeys(files):
-        if store.path(file).is_file():
-            yield format, file
+    yield from dict.fromkeys(files)
 
 
 def _files(output: Path) -> Iterator[str]:

@@ -7,9 +7,12 @@ the results on disk.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+import sqlite3
 from base64 import b64decode
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -17,7 +20,13 @@ from batcher.common.names import beside
 from batcher.common.urls import is_url
 from batcher.core.columns import Columns, ColumnType
 from batcher.errors import OutputError
-from batcher.ledger.derived_outputs import Derivable, Derived
+from batcher.ledger.derived_outputs import (
+    OF_RESULTS,
+    Derivable,
+    Derived,
+    Outdated,
+    all_outdated,
+)
 from batcher.outputs import jsonl, parquet
 from batcher.outputs.markdown import markdown_of
 from batcher.outputs.result_store import Item, Store, Streamed
@@ -217,6 +226,19 @@ def append_lines(
     ]
 
 
+def kind_of_lines(store: Store, file: str) -> str | None:
+    """Return what the first line of `file` stands for, as `output.lines` has it.
+
+    None if there is no line that can be read.
+    """
+    try:
+        with store.path(file).open("rb") as lines:
+            line = json.loads(lines.readline())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return "chunks" if "row" in line else "documents"  # of a result only its rows have a number
+
+
 # --- Parquet --------------------------------------------------------------------------------------
 
 
@@ -293,6 +315,14 @@ def is_as_made(store: Store, made: Sequence[Derived]) -> bool:
             store.path(first.file), [(row.start, row.size, row.sha256) for row in made]
         )
     return store.digest(first.file) == first.sha256
+
+
+def outdated_there(
+    connection: sqlite3.Connection, store: Store, formats: Iterable[str] = OF_RESULTS
+) -> Iterator[Outdated]:
+    """Yield what is older than the results, of the files that are still on disk."""
+    is_there = cache(lambda file: store.path(file).is_file())
+    return (one for one in all_outdated(connection, formats) if is_there(one.file))
 
 
 def is_one_file(format: str) -> bool:

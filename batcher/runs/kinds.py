@@ -57,7 +57,7 @@ from batcher.stages.input_resolver import InputResolver
 from batcher.stages.job_answers import ResultRules
 from batcher.stages.job_template import SubmissionRules
 from batcher.stages.job_tracker import JobTracker
-from batcher.stages.makers import closing_for, makers_for
+from batcher.stages.makers import closing_for, makers_for, tell_of_older
 from batcher.stages.outlook import Outlook
 from batcher.stages.poller import Poller
 from batcher.stages.recovery import Recovery
@@ -145,7 +145,11 @@ class CollectRun:
         )
         makers = makers_for(manifest, ledger, store, self.client, control, asked=self.submits)
         self.deriver = Deriver(
-            ledger, control, makers, closing=closing_for(manifest, ledger, store)
+            ledger,
+            control,
+            makers,
+            closing=closing_for(manifest, ledger, store),
+            parting=tell_of_older(ledger, store, control, manifest),
         )
         self.recovery = Recovery(
             context,

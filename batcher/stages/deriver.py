@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -90,13 +90,16 @@ class Deriver:
         makers: Sequence[Maker],
         *,
         closing: Closing | None = None,
+        parting: Callable[[], None] = lambda: None,
     ) -> None:
+        """`parting` is called once, when everything has been made for the first time."""
         self._ledger = ledger
         self._control = control
         self._benches = [_Bench(maker) for maker in makers]
         self._ready = not makers
         self._ending = False
         self._closing = closing
+        self._parting: Callable[[], None] | None = parting
         self._saved = 0  # results saved since the run began
         self._seen: _Seen | None = None
         # `_state` when everything was last concluded
@@ -127,6 +130,9 @@ class Deriver:
         self._progress.give()  # wakes the task that concludes
         while self.outstanding():
             await self.settled()
+        if self._parting is not None:
+            parting, self._parting = self._parting, None
+            parting()
 
     def _have_all_looked_at(self) -> None:
         """Have the makers look again at what there is, if anything has changed since they did.

@@ -7,11 +7,13 @@ Each says how much it makes at once, in what order, and how it repairs what a cr
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence, Set
+from collections import Counter
+from collections.abc import Callable, Sequence, Set
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 
+from batcher.common.formatting import pluralize
 from batcher.core.chain import merged
 from batcher.core.columns import Columns
 from batcher.errors import ServiceError
@@ -39,6 +41,31 @@ def closing_for(manifest: Manifest, ledger: Ledger, store: Store) -> MirroredSet
     return MirroredSets(ledger, store, Mirror(mirror)) if mirror else None
 
 
+def tell_of_older(
+    ledger: Ledger, store: Store, control: RunControl, manifest: Manifest
+) -> Callable[[], None]:
+    """Return what warns of files in formats that the manifest doesn't ask for any more.
+
+    They lie beside newer results, and nothing else says that they are older.
+    """
+
+    def tell() -> None:
+        made = derived_outputs.formats_made(ledger.reader) & {*derived_outputs.OF_RESULTS}
+        formats = made.difference(manifest.output.formats)
+        if not formats:
+            return
+        found = derived_files.outdated_there(ledger.reader, store, formats)
+        sources = {(one.format, one.source) for one in found}
+        for format, number in sorted(Counter(format for format, _ in sources).items()):
+            is_older = "is older than its result" if number == 1 else "is older than their results"
+            control.warn(
+                f"the {format} of {pluralize(number, 'document')} {is_older}; --format {format} "
+                "makes it anew"
+            )
+
+    return tell
+
+
 def makers_for(
     manifest: Manifest,
     ledger: Ledger,
@@ -60,7 +87,7 @@ def makers_for(
     if "markdown" in output.formats:
         makers.append(Markdown(ledger, store, control))
     if "jsonl" in output.formats:
-        makers.append(LinesMaker(ledger, store, control, chunks=output.lines == "chunks"))
+        makers.append(LinesMaker(ledger, store, control, kind=output.lines))
     if "parquet" in output.formats:
         makers.append(Parts(ledger, store, control, manifest.jobs if asked else ()))
     if output.mirror:
@@ -213,22 +240,41 @@ class LinesMaker:
     after = None
     at_a_time = Limit()
 
-    def __init__(self, ledger: Ledger, store: Store, control: RunControl, *, chunks: bool) -> None:
+    def __init__(self, ledger: Ledger, store: Store, control: RunControl, *, kind: str) -> None:
+        """`kind` is what a line stands for: one of the values of `output.lines`."""
         self._ledger = ledger
         self._store = store
         self._control = control
-        self._chunks = chunks
+        self._kind = kind
         self._file = ""
         self._length = 0
 
     async def prepare(self) -> None:
-        """Have all lines written again if the file is gone or shorter than it was."""
+        """Have all lines written again if the file is gone, too short, or of another kind."""
         self._file = derived_outputs.lines_file(self._ledger.reader) or ""
+        await self._settle_kind()
         self._length = derived_outputs.files(self._ledger.reader, self.format).get(self._file, 0)
         path = self._store.path(self._file)
         if self._length and not (path.is_file() and path.stat().st_size >= self._length):
             await derived_outputs.forget(self._ledger, self.format, [self._file])
             self._length = 0
+
+    async def _settle_kind(self) -> None:
+        """Forget lines of another kind: who reads the file must not meet both.
+
+        An earlier version didn't record the kind; then the first line shows it.
+        """
+        before = derived_outputs.kind_of_lines(self._ledger.reader)
+        if before is None and self._file:
+            before = await in_thread(derived_files.kind_of_lines, self._store, self._file)
+        if before is not None and before != self._kind:
+            await derived_outputs.forget(self._ledger, self.format, [self._file])
+            self._control.warn(
+                f"{self._file} is written anew: its lines stood for {before}, and output.lines "
+                f"says {self._kind} now"
+            )
+        # recorded last: after a crash before it the lines are forgotten once more
+        await derived_outputs.note_kind_of_lines(self._ledger, self._kind)
 
     async def make(self, group: Sequence[Derivable]) -> None:
         if not self._file:
@@ -237,7 +283,7 @@ class LinesMaker:
             await derived_outputs.claim_lines_file(self._ledger, self._file)
         rows = await in_thread(
             lambda: derived_files.append_lines(
-                self._store, group, self._file, self._length, chunks=self._chunks
+                self._store, group, self._file, self._length, chunks=self._kind == "chunks"
             )
         )
         await remember(self._ledger, rows)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +84,56 @@ async def test_what_a_listing_changes_of_a_document_reaches_all_that_is_made_of_
     assert (await verified(out))[0] == 0
     assert (await batcher("run", changed)).code == 0
     assert len(lines(out)) == 5
+
+
+async def test_a_format_that_is_not_asked_for_any_more_is_told_of_as_older(
+    inbox: Path, tmp_path: Path
+) -> None:
+    """Once in a run, with what to type, and by `verify`, until it is made again."""
+    out = tmp_path / "out"
+    assert (await batcher("run", inbox, "-o", out, *ALL)).code == 0
+    (inbox / "b.txt").write_text("another text\n")
+    for _ in range(2):
+        said = await batcher("run", inbox, "-o", out)
+        assert said.code == 0
+        for format in ("markdown", "jsonl", "parquet"):
+            words = (
+                f"the {format} of 1 document is older than its result; --format {format} makes it "
+                "anew"
+            )
+            assert said.err.count(words) == 1, said.err
+    code, found = await verified(out)
+    (part,) = (out / "results.parquet").rglob("*.parquet")
+    assert code == 1 and found["outdated"] == [
+        ["jsonl", "results.jsonl"],
+        ["markdown", "b.txt.md"],
+        ["parquet", str(part.relative_to(out))],
+    ]
+    assert "older than their results" in (await batcher("verify", out)).out
+    said = await batcher("run", inbox, "-o", out, *ALL)
+    assert said.code == 0 and "older than" not in said.err
+    assert "another text" in (out / "b.txt.md").read_text()
+    assert (await verified(out))[0] == 0
+
+
+async def test_lines_of_the_other_kind_are_written_anew(inbox: Path, tmp_path: Path) -> None:
+    """One file never holds both kinds, also of a batch whose kind isn't on record."""
+    out = tmp_path / "out"
+    words = ("run", inbox, "-o", out, "--format", "jsonl")
+    assert (await batcher(*words)).code == 0
+    (inbox / "d.txt").write_text("the text of d\n")
+    said = await batcher(*words, "-S", "output.lines=chunks")
+    assert said.code == 0 and "results.jsonl is written anew" in said.err
+    assert [("content" in line, "result" in line) for line in lines(out)] == [(True, False)] * 4
+    with closing(sqlite3.connect(out / ".batcher" / "ledger.db")) as ledger, ledger:
+        ledger.execute("DELETE FROM meta WHERE key = 'kind of lines'")
+    assert (await batcher(*words)).code == 0
+    assert [("content" in line, "result" in line) for line in lines(out)] == [(False, True)] * 4
+    assert (await verified(out))[0] == 0
+    before = (out / "results.jsonl").stat().st_mtime_ns
+    said = await batcher(*words)
+    assert "written anew" not in said.err
+    assert (out / "results.jsonl").stat().st_mtime_ns == before
 
 
 async def test_repair_says_what_the_next_run_makes_again(inbox: Path, tmp_path: Path) -> None:

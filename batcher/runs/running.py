@@ -8,8 +8,8 @@ import random
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 
@@ -24,7 +24,7 @@ from batcher.common.secrets import Secrets
 from batcher.core.lifecycle import IN_FLIGHT, State
 from batcher.core.summary import Audit, Summary
 from batcher.errors import BatcherError, MirrorError, OutputError
-from batcher.exit_codes import ExitCode, ended_as, exit_code_of
+from batcher.exit_codes import ExitCode, RunEnd, ended_as, exit_code_of
 from batcher.ledger.claim import write_claim
 from batcher.ledger.derived_outputs import note_shape
 from batcher.ledger.ledger import Ledger
@@ -159,6 +159,8 @@ async def _to_its_end(
             service=reached.identity,
             manifest=json.dumps(outline(manifest)),
         )
+        summarise = partial(_summarise, manifest, ledger, control, mark)
+        await stack.enter_async_context(_on_record(ledger, number, summarise, began))
         await _claim(manifest, ledger)
         if may_claim_mirror:
             with suppress(MirrorError):  # the check of the mirror says so, and stops the run
@@ -192,9 +194,7 @@ async def _to_its_end(
             control.finished()
         if run.unmatched and not control.exit_code:
             control.stop(run.unmatched, ExitCode.USAGE)
-        summary = _summarise(
-            manifest, ledger, control, mark, audit, seconds=time.monotonic() - began
-        )
+        summary = summarise(audit, seconds=time.monotonic() - began)
         passed = tuple(one.words() for one in await ledger.overruns())
         summary = replace(
             summary,
@@ -205,15 +205,41 @@ async def _to_its_end(
         )
         if run.has_looked:
             await ledger.note("left out", json.dumps(summary.left_out))
-        await ledger.end_run(
-            number, exit_code=summary.exit_code, summary=msgspec.json.encode(summary).decode()
-        )
+        await _end(ledger, number, summary)
         # the run is over; the claim of its beginning stands
         with suppress(OutputError, MirrorError):
             await _claim(manifest, ledger)
             if may_claim_mirror:
                 await claim_mirror(manifest, ledger)
         return summary
+
+
+@asynccontextmanager
+async def _on_record(
+    ledger: Ledger, number: int, summarise: Callable[..., Summary], began: float
+) -> AsyncIterator[None]:
+    """Record the end of run `number` also where an error ends it: nobody killed it.
+
+    The error is what counts, whether or not the ledger can still be written.
+    """
+    try:
+        yield
+    except BatcherError as error:
+        with suppress(BatcherError, sqlite3.Error):
+            summary = replace(
+                summarise(Audit(), seconds=time.monotonic() - began),
+                exit_code=error.exit_code,
+                ended=ended_as(error.exit_code, RunEnd.FAILED),
+                reason=ledger.secrets.cut("; ".join(str(error).splitlines())),
+                goes_on=False,
+            )
+            await _end(ledger, number, summary)
+        raise
+
+
+async def _end(ledger: Ledger, number: int, summary: Summary) -> None:
+    encoded = msgspec.json.encode(summary).decode()
+    await ledger.end_run(number, exit_code=summary.exit_code, summary=encoded)
 
 
 async def _is_own_mirror(manifest: Manifest, ledger: Ledger, control: RunControl) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from batcher.cli.completion import assignments, endpoints, services
+from batcher.common.formatting import pluralize
 from batcher.common.shell_words import typed
 
 if TYPE_CHECKING:
@@ -158,11 +160,45 @@ def manifest_of(
         )
     if not what.exists():
         hint = instead_of(what) or "batcher init writes a new manifest"
-        raise click.UsageError(f"{what}: there is no such file or directory; {hint}")
+        words = f"{what}: there is no such file or directory; {hint}"
+        raise click.UsageError(words + _to_bring_home(output))
     for name, key in _FOR_A_DIRECTORY.items():
         if click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(f"--{name} goes with a directory; {_which(what, key)}")
     return load(what, overrides=overrides, settings=settings, sources=sources, tell=tell)
+
+
+def _to_bring_home(output: Path | None) -> str:
+    """Return what is in flight for that output, until when, and what fetches it; "" if nothing."""
+    if output is None or not (jobs := in_flight(output / ".batcher" / "ledger.db")):
+        return ""
+    number, until = jobs
+    when = f" until {datetime.fromtimestamp(until):%Y-%m-%d %H:%M}" if until else ""
+    verb = "is" if number == 1 else "are"
+    return (
+        f"\n{pluralize(number, 'job')} {verb} in flight{when}: batcher run {typed(output)} "
+        "--collect fetches the results"
+    )
+
+
+def in_flight(ledger: Path) -> tuple[int, float | None] | None:
+    """Return how many jobs are, or may be, in flight, and when the first result expires.
+
+    None if there are none, or that can't be told.
+    """
+    from batcher.core.lifecycle import OUT
+    from batcher.errors import LedgerError
+    from batcher.ledger import schema
+    from batcher.ledger.queries.tracking import TrackingQueries
+
+    try:
+        with schema.reading(ledger) as connection:
+            tracking = TrackingQueries(connection)
+            counts = tracking.counts()
+            number = sum(counts[state] for state in OUT)
+            return (number, tracking.nearest_deadline_at()) if number else None
+    except LedgerError:
+        return None
 
 
 def _which(what: Path, key: str) -> str:

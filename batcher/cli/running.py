@@ -25,12 +25,14 @@ from batcher.cli.arguments import (
     SERVICE,
     Address,
     Count,
+    in_flight,
     manifest_of,
 )
 from batcher.cli.flags import CommandWithPatterns, manifest_flags, settings_of
 from batcher.cli.group import give_up_output, main
 from batcher.cli.planning import show_plan
 from batcher.cli.terminal_run import Verbosity, conduct, report_errors, tell, teller
+from batcher.errors import ManifestError
 
 if TYPE_CHECKING:
     from batcher.manifest.model import Manifest
@@ -197,16 +199,38 @@ def _manifest_asked_for(asked: _Asked) -> Manifest:
     overrides = asked.overrides
     if asked.sample is not None:
         overrides = (*overrides, f"limits.max_documents={asked.sample}")
-    return manifest_of(
-        what,
-        asked.output,
-        asked.endpoint,
-        asked.service,
-        overrides,
-        sources=not asked.collect,
-        settings=asked.settings,
-        tell=teller(asked.voice),
-    )
+    try:
+        return manifest_of(
+            what,
+            asked.output,
+            asked.endpoint,
+            asked.service,
+            overrides,
+            sources=not asked.collect,
+            settings=asked.settings,
+            tell=teller(asked.voice),
+        )
+    except ManifestError as error:
+        return _in_spite_of(error, asked, overrides)
+
+
+def _in_spite_of(error: ManifestError, asked: _Asked, overrides: tuple[str, ...]) -> Manifest:
+    """Return the manifest all the same if only its sources are at fault, and jobs are in flight.
+
+    The run brings these home, sends nothing, and ends with that error. Raises `error` otherwise.
+    """
+    from batcher.manifest.loading import load, missing_sources
+
+    if asked.what.is_dir() or asked.dry_run or asked.rehearses or asked.start_over:
+        raise error
+    try:
+        manifest = load(asked.what, overrides=overrides, settings=asked.settings, sources=False)
+    except ManifestError:
+        raise error from None
+    of_sources = missing_sources(manifest) == error.problems
+    if not (of_sources and in_flight(manifest.output.ledger_path)):
+        raise error
+    return manifest
 
 
 def _limited(manifest: Manifest, asked: _Asked) -> Manifest:

@@ -182,7 +182,7 @@ def _with_schema(job: Job, where: str) -> Job:
 
 
 def _checked(manifest: Manifest, *, sources: bool = True) -> Manifest:
-    problems = [problem for source in manifest.sources if sources for problem in _missing(source)]
+    problems = missing_sources(manifest) if sources else []
     problems += _misplaced(manifest)
     ca_file = manifest.service.ca_file
     if sources and ca_file is not None and (problem := untrusted(ca_file)):
@@ -203,6 +203,20 @@ def _checked(manifest: Manifest, *, sources: bool = True) -> Manifest:
     if problems:
         raise ManifestError(manifest.where, problems)
     return manifest
+
+
+def check_sources(manifest: Manifest) -> None:
+    """Check that the sources exist. Raises ManifestError.
+
+    `load` does so, too, unless it is told that they needn't.
+    """
+    if problems := missing_sources(manifest):
+        raise ManifestError(manifest.where, problems)
+
+
+def missing_sources(manifest: Manifest) -> list[Problem]:
+    """Return what is wrong with where the sources are, and with what names their documents."""
+    return [problem for source in manifest.sources for problem in _missing(source)]
 
 
 def with_metrics(manifest: Manifest, listen: tuple[str, int]) -> Manifest:

@@ -23,9 +23,10 @@ from batcher.common.signals import until_any
 from batcher.core.lifecycle import OPEN, OUT
 from batcher.core.retry_policy import doubtful_changes, with_changes
 from batcher.core.summary import Audit
-from batcher.errors import BatcherError, MirrorError, first_of
+from batcher.errors import BatcherError, ManifestError, MirrorError, SourceError, first_of
 from batcher.exit_codes import ExitCode, RunEnd
 from batcher.ledger.ledger import Ledger
+from batcher.manifest.loading import check_sources
 from batcher.manifest.model import Manifest
 from batcher.outputs.mirror import Mirror
 from batcher.outputs.result_store import Store
@@ -394,6 +395,7 @@ class Run(CollectRun):
     def __init__(self, means: RunContext) -> None:
         super().__init__(means)
         manifest, ledger, _, reached, control, clock, _, _, callback, _, hands = means
+        self._manifest = manifest
         self._is_sample = manifest.limits.is_sample
         self._retry = manifest.retry
         self._mirror = manifest.output.mirror
@@ -403,7 +405,7 @@ class Run(CollectRun):
             ledger, manifest, self.consent, clock=clock, tell=control.warn, hands=hands
         )
         self.chain = Chain(ledger, self.scanner.done) if len(manifest.jobs) > 1 else None
-        self.passwords = Passwords(manifest.sources, where=manifest.where)
+        self.passwords, self._misnamed = _passwords_of(manifest)
         inputs = InputResolver(
             self.context,
             self.passwords,
@@ -427,7 +429,7 @@ class Run(CollectRun):
         for words in doubtful_changes(self._retry):
             self.control.warn(words)
         if agreed:
-            await self.scanner.sort_out()
+            await self._sort_out()
         else:
             self.control.stop(self.control.refused, ExitCode.USAGE, home=True)
         self.time_limit.look()
@@ -438,6 +440,22 @@ class Run(CollectRun):
             await super().to_its_end()
         finally:
             self.passwords.close()
+
+    async def _sort_out(self) -> None:
+        """Check the sources before anything is sent.
+
+        Where they can't be used, nothing is; jobs in flight still come home, or they would expire
+        while somebody mends a listing. Raises ManifestError and SourceError if there are none.
+        """
+        try:
+            await asyncio.to_thread(check_sources, self._manifest)
+            if self._misnamed is not None:
+                raise self._misnamed
+            await self.scanner.sort_out()
+        except (ManifestError, SourceError) as error:
+            if not any(self.ledger.tally[state] for state in OUT):
+                raise
+            self.control.stop(in_one_line(error), error.exit_code, home=True)
 
     async def _check_mirror(self, mirror: Mirror) -> None:
         """Stop sending if the mirror can't be written; results in flight still go to disk."""
@@ -489,7 +507,9 @@ class Run(CollectRun):
         stages = [*super().stages(), self.submitter]
         if self.chain is not None:
             stages.append(self.chain)
-        return [*stages, self.scanner, self.time_limit] if self.is_complete else stages
+        if not self.is_complete:
+            return stages
+        return [*stages, Scan(self.scanner, self.control), self.time_limit]
 
     def to_do(self) -> Sequence[Awaited]:
         to_do: list[Awaited] = [
@@ -522,6 +542,28 @@ class Run(CollectRun):
         return self.submitter.outstanding() if self.control.home else self.submitter.posting
 
 
+class Scan:
+    """The scan of a run, which a source that can't be read any more stops, and doesn't end.
+
+    Jobs may be in flight by then, also those of earlier runs.
+    """
+
+    def __init__(self, scanner: Scanner, control: RunControl) -> None:
+        self._scanner = scanner
+        self._control = control
+
+    async def run(self) -> None:
+        """Walk the sources once."""
+        try:
+            await self._scanner.run()
+        except (ManifestError, SourceError) as error:
+            self._control.stop(in_one_line(error), error.exit_code, home=True)
+
+    def outstanding(self) -> int:
+        """Return 1 while there may be more to find, else 0."""
+        return self._scanner.outstanding()
+
+
 class Cancellation(CollectRun):
     """Cancels the jobs in flight, or some of them.
 
@@ -550,6 +592,19 @@ class Cancellation(CollectRun):
         if self._awaited is None:
             return super().out()
         return (self.recovery, self._awaited, self.copier)
+
+
+def _passwords_of(manifest: Manifest) -> tuple[Passwords, ManifestError | None]:
+    """Return the passwords of all sources; if they aren't where they should be, none, and why."""
+    try:
+        return Passwords(manifest.sources, where=manifest.where), None
+    except ManifestError as error:
+        return Passwords((), where=manifest.where), error
+
+
+def in_one_line(error: BatcherError) -> str:
+    """Return the message as the reason for which a run ended."""
+    return "; ".join(str(error).splitlines())
 
 
 def _name(stage: Stage) -> str:

@@ -37,7 +37,7 @@ from batcher.runs.callback import calling_back
 from batcher.runs.cancelling import Chosen, chosen
 from batcher.runs.cluster_record import recording
 from batcher.runs.hands import borrowed
-from batcher.runs.kinds import Cancellation, CollectRun, Run, RunContext
+from batcher.runs.kinds import Cancellation, CollectRun, Run, RunContext, in_one_line
 from batcher.runs.mirror_claim import claim_mirror, refuse_foreign_mirror
 from batcher.runs.notifications import publish, publish_failure
 from batcher.runs.preflight import open_batch, reach, refuse_foreign_attempts
@@ -230,7 +230,7 @@ async def _on_record(
                 summarise(Audit(), seconds=time.monotonic() - began),
                 exit_code=error.exit_code,
                 ended=ended_as(error.exit_code, RunEnd.FAILED),
-                reason=ledger.secrets.cut("; ".join(str(error).splitlines())),
+                reason=ledger.secrets.cut(in_one_line(error)),
                 goes_on=False,
             )
             await _end(ledger, number, summary)

@@ -184,7 +184,8 @@ FLAGS: Final = (
         "stop_at",
         _of_kind("clock time"),
         "HH:MM",
-        "Submit until this time of day; results are still fetched.",
+        "Submit until this time of day; past for six hours, then it is the next day's. Results are "
+        "still fetched.",
     ),
 )
 

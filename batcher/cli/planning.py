@@ -76,6 +76,8 @@ def show_plan(manifest: Manifest, *, as_json: bool, checks: bool, strict: bool) 
     planned = complete(make_plan(manifest))
     values = {**planned.values(), "limits": limit_values(manifest.limits)}
     words = plan_words(planned, manifest)
+    if planned.sends_nothing:
+        words = f"{words}\n  now        a run now would send nothing: {planned.sends_nothing}"
     sound = True
     if checks:
         from batcher.runs.checks import check

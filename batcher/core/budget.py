@@ -23,6 +23,7 @@ from batcher.core.reservations import Fear
 from batcher.manifest.model import Limits
 
 A_DAY: Final = timedelta(days=1)
+PAST_FOR: Final = timedelta(hours=6)  # how late a timer may be, and less than a night is long
 ROUNDING: Final = 1e-6
 
 
@@ -182,10 +183,13 @@ def _words(name: str, cap: float, spent: float, more: float) -> str:
 
 
 def next_occurrence(stop_at: time, now: datetime) -> datetime:
-    """Return the moment nearest to `now` at which the clock shows `stop_at`.
+    """Return the moment at which the clock last showed `stop_at`, or else will show it next.
 
-    It is at most twelve hours away, in the past or in the future. So an overnight run that begins
-    late, after its own end, ends at once, and doesn't continue through the day.
+    The last one counts for `PAST_FOR`: an overnight run that begins late, after its own end, ends
+    at once, and doesn't continue through the day. A run that begins in the afternoon for the next
+    morning is no such run.
     """
-    today = datetime.combine(now.date(), stop_at)
-    return min((today - A_DAY, today, today + A_DAY), key=lambda moment: abs(moment - now))
+    last = datetime.combine(now.date(), stop_at)
+    if last > now:
+        last -= A_DAY
+    return last if now - last < PAST_FOR else last + A_DAY

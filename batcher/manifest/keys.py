@@ -291,7 +291,12 @@ LIMITS: Final[Table] = {
         "How long a run submits; results of jobs in flight are still fetched afterwards.",
         '"7h"',
     ),
-    "stop_at": Key("clock time", "The local time of day until which a run submits.", '"06:00"'),
+    "stop_at": Key(
+        "clock time",
+        "The local time of day until which a run submits. A run that begins within six hours after "
+        "it submits nothing; one that begins later submits until it comes round again.",
+        '"06:00"',
+    ),
 }
 PRICES: Final[Table] = {
     "card": Key(

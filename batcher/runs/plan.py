@@ -43,6 +43,7 @@ from batcher.sources.passwords import Passwords
 from batcher.stages.repay_guard import Consent, unasked
 from batcher.stages.run_control import RunControl
 from batcher.stages.scanner import Scanner
+from batcher.stages.time_limit import TimeLimit
 
 Sizes = dict[str, list[tuple[str, Measure]]]  # (extension, measure) of the documents, by step
 
@@ -79,6 +80,7 @@ class Plan:
     taken_up: int = 0  # documents that failed for a reason that may pass, and are tried again
     # the sources in which `include` fits nothing, in words: a run would end with exit code 2
     unmatched: str = ""
+    sends_nothing: str = ""  # why a run that began now would send nothing; empty if it would
 
     @property
     def documents(self) -> int:
@@ -120,7 +122,11 @@ async def _planned_with(ledger: Ledger, manifest: Manifest) -> Plan:
         left = scanner.left_out
         plan = _plan(manifest, ledger, before, consent.again, sizes, locked)
         plan = replace(
-            plan, left_out=left.values(), taken_up=scanner.taken_up, unmatched=scanner.unmatched
+            plan,
+            left_out=left.values(),
+            taken_up=scanner.taken_up,
+            unmatched=scanner.unmatched,
+            sends_nothing=_time_is_up(manifest),
         )
         return replace(plan, guessed=len(guesses), guessed_pages=sum(guesses))
     finally:
@@ -222,6 +228,13 @@ def _opens(passwords: Passwords, folder: str, source: str, place: str | None) ->
     except DocumentLocked:
         return False
     return True
+
+
+def _time_is_up(manifest: Manifest) -> str:
+    """Return which limit would end a run that began now; empty if none would."""
+    control = RunControl()
+    TimeLimit(manifest.limits, control, clock=time.time).look()
+    return control.reason
 
 
 def _time_left(tracking: TrackingQueries, now: float) -> float | None:

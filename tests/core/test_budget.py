@@ -95,3 +95,12 @@ def test_a_night_that_begins_late_is_over() -> None:
     assert next_occurrence(time(6), datetime(2026, 3, 2, 6, 5)) == datetime(2026, 3, 2, 6)
     assert next_occurrence(time(6), datetime(2026, 3, 2, 22)) == datetime(2026, 3, 3, 6)
     assert next_occurrence(time(23, 30), datetime(2026, 3, 2, 1)) == datetime(2026, 3, 1, 23, 30)
+    assert next_occurrence(time(6), datetime(2026, 3, 2, 11, 59)) == datetime(2026, 3, 2, 6)
+
+
+def test_a_night_that_begins_in_the_afternoon_lasts_until_the_morning() -> None:
+    """More than twelve hours ahead is ahead all the same: a stop is past for six hours only."""
+    assert next_occurrence(time(6), datetime(2026, 3, 2, 17, 30)) == datetime(2026, 3, 3, 6)
+    assert next_occurrence(time(6), datetime(2026, 3, 2, 12)) == datetime(2026, 3, 3, 6)
+    assert next_occurrence(time(6), datetime(2026, 3, 2, 5, 59)) == datetime(2026, 3, 2, 6)
+    assert next_occurrence(time(20), datetime(2026, 3, 2, 3)) == datetime(2026, 3, 2, 20)

@@ -167,6 +167,19 @@ async def test_a_run_that_begins_after_its_stop_sends_nothing(inbox: Path, peer:
     assert len(peer.service.jobs) == 0
 
 
+async def test_a_plan_says_that_a_run_now_would_send_nothing(inbox: Path, tmp_path: Path) -> None:
+    """Where its time is up before it begins; an hour that is still to come says nothing."""
+    words = ("plan", inbox, "-o", tmp_path / "out", "--stop-at")
+    past, ahead = (datetime.now() + timedelta(hours=hours) for hours in (-1, 14))
+    told = (await batcher(*words, f"{past:%H:%M}"))[1]
+    assert f"a run now would send nothing: limits.stop_at = {past:%H:%M} is past" in told
+    values = json.loads((await batcher(*words, f"{past:%H:%M}", "--json"))[1])
+    assert values["sends_nothing"] == f"limits.stop_at = {past:%H:%M} is past"
+    assert "would send nothing" not in (await batcher(*words, f"{ahead:%H:%M}"))[1]
+    told = (await batcher(*words, f"{ahead:%H:%M}", "-S", "limits.max_duration=0"))[1]
+    assert "would send nothing: limits.max_duration = 0 s is over" in told
+
+
 async def test_a_sample_is_all_that_was_asked(inbox: Path, peer: Peer, tmp_path: Path) -> None:
     """Exit code 0, and a word on what is left; a limit of the manifest's that comes first is one
     all the same.

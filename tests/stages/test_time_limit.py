@@ -32,6 +32,7 @@ def stopped_after(
 NIGHTS = {
     "a duration": (Limits(max_duration=3600.0), timedelta(hours=1), "max_duration"),
     "an hour of the clock": (Limits(stop_at=time(6)), timedelta(hours=8), "06:00"),
+    "an hour in the next evening": (Limits(stop_at=time(15)), timedelta(hours=17), "15:00"),
     "whichever comes first": (
         Limits(max_duration=7 * 3600.0, stop_at=time(6)),
         timedelta(hours=7),

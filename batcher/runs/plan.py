@@ -40,6 +40,7 @@ from batcher.runs.preflight import refuse_strangers
 from batcher.sources.directory import path_at
 from batcher.sources.page_count import measure
 from batcher.sources.passwords import Passwords
+from batcher.stages.chain import GROUP, happened
 from batcher.stages.repay_guard import Consent, unasked
 from batcher.stages.run_control import RunControl
 from batcher.stages.scanner import Scanner
@@ -115,6 +116,8 @@ async def _planned_with(ledger: Ledger, manifest: Manifest) -> Plan:
         scanner = Scanner(ledger, manifest, consent, clock=time.time)
         await scanner.sort_out()
         await scanner.run()
+        while await _block(ledger):
+            pass  # a step that is blocked blocks those after it
         sizes, guesses = await asyncio.to_thread(
             _measured, ledger.sending, {job.name: job for job in manifest.jobs}
         )
@@ -132,6 +135,22 @@ async def _planned_with(ledger: Ledger, manifest: Manifest) -> Plan:
     finally:
         passwords.close()
         ledger.close()
+
+
+async def _block(ledger: Ledger) -> bool:
+    """Block, as a run would, what follows a step that came to another verdict than saved.
+
+    Return whether there was anything. What follows a saved step waits to be counted.
+    """
+    after = 0
+    found = False
+    while followers := ledger.sending.ready_to_follow(after=after, limit=GROUP):
+        failed = [one for one in followers if one.state is not State.SAVED]
+        if failed:
+            await ledger.record(*happened(failed))
+            found = True
+        after = followers[-1].id
+    return found
 
 
 def _plan(

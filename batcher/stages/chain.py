@@ -87,10 +87,10 @@ class Chain:
 
     async def _release(self, followers: Sequence[Follower]) -> None:
         if followers:
-            await self._ledger.record(*_happened(followers))
+            await self._ledger.record(*happened(followers))
 
 
-def _happened(followers: Sequence[Follower]) -> Iterator[events.Event]:
+def happened(followers: Sequence[Follower]) -> Iterator[events.Event]:
     """Yield the events that release `followers`.
 
     Of several blocked ones with the same bytes and step the first pays, for none of them has been

@@ -147,6 +147,31 @@ async def test_a_step_that_is_added_later_goes_on_from_what_is_there(
     assert (out / "0" / "letter 0.txt.json").exists()
 
 
+async def test_a_plan_promises_no_step_whose_earlier_step_has_failed(
+    manifest: Path, peer: Peer, out: Path
+) -> None:
+    """Nor any step after that: it tells them as blocked, and prices what the run then sends."""
+    peer.service.work = lambda job: (
+        0.0,
+        ErrorName.DOCUMENT_CORRUPT if len(peer.service.jobs) < 4 else None,
+    )
+    manifest.write_text(json.dumps(chain(peer, {"name": "parse"})))
+    assert (await batcher("run", manifest)).code == 1
+    failed = rows(out, "SELECT count(*) FROM documents WHERE state = 'failed'")[0][0]
+    assert isinstance(failed, int) and 0 < failed < 6
+    schema = {"type": "object", "description": "all of it"}
+    more = {**EXTRACT, "name": "more", "options": {"instructions": {"schema": schema}}}
+    manifest.write_text(json.dumps(chain(peer, {"name": "parse"}, EXTRACT, more)))
+    told = json.loads((await batcher("plan", manifest, "--json")).out)
+    assert told["steps"] == {"extract": 6 - failed, "more": 6 - failed}
+    assert (told["to_send"], told["refused"]) == (2 * (6 - failed), 3 * failed)
+    assert sum(group["documents"] for group in told["refusals"]) == 3 * failed
+    assert "blocked" in (await batcher("plan", manifest)).out
+    peer.service.work = lambda job: (0.0, None)
+    await batcher("run", manifest)
+    assert jobs(peer)["extract"] == told["to_send"]
+
+
 async def test_changed_options_of_a_step_renew_it_and_what_follows(
     manifest: Path, peer: Peer
 ) -> None:

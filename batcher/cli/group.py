@@ -31,6 +31,8 @@ ORDER: Final = (
 
 # The name under which a command keeps, in the context, who is called with the error that ends it.
 TROUBLE: Final = "batcher.cli.trouble"
+# … and whether it has begun something that a person who stops it should know of.
+BEGUN: Final = "batcher.cli.begun"
 
 
 class _Commands(click.Group):
@@ -71,6 +73,11 @@ class _Commands(click.Group):
             told = ctx.meta.get(TROUBLE)
             tell_trouble(str(error)) if told is None else told(error)
             sys.exit(error.exit_code)
+        except KeyboardInterrupt:  # a run handles it itself; this came before that, or after
+            is_early = ctx.invoked_subcommand in ("run", "plan") and BEGUN not in ctx.meta
+            when = " before anything was begun" if is_early else ""
+            tell_trouble(f"stopped{when}; run again")
+            sys.exit(ExitCode.RUN_AGAIN)
 
 
 _MANIFESTS: Final = ("", ".toml", ".json", ".yaml", ".yml")

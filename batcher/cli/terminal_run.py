@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from batcher.cli.group import TROUBLE, give_up_output
+from batcher.cli.group import BEGUN, TROUBLE, give_up_output
 from batcher.cli.unwritable import refused
 
 if TYPE_CHECKING:
@@ -196,6 +196,7 @@ async def _conduct(
     if voice.level >= REQUESTS:
         control.observe = partial(_tell_of_request, messages, control)
     _heed_signals(control, partial(_tell_of_stop, messages))
+    _note_the_beginning()
     messages.begin(_beginning(manifest))
     with contextlib.ExitStack() as stack:
         watch = partial(_show, manifest, control, voice, messages, stack)
@@ -279,6 +280,7 @@ async def _in_json(
             {"call": control.secrets.cut(call), "status": status, "ms": round(seconds * 1000)},
         )
     _heed_signals(control, lambda at_once: write_line(stream, "Stopping", {"at_once": at_once}))
+    _note_the_beginning()
     try:
         summary = await kind(
             manifest,
@@ -317,6 +319,12 @@ async def _ask(control: RunControl, words: str) -> bool:
         for task in waiting:
             task.cancel()
     return answered.is_set() and sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _note_the_beginning() -> None:
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.meta[BEGUN] = True
 
 
 def _heed_signals(control: RunControl, told: Callable[[bool], object]) -> None:

@@ -76,6 +76,7 @@ def show_plan(manifest: Manifest, *, as_json: bool, checks: bool, strict: bool) 
     planned = complete(make_plan(manifest))
     values = {**planned.values(), "limits": limit_values(manifest.limits)}
     words = plan_words(planned, manifest)
+    words = "\n".join([words, *(f"  warning    {told}" for told in planned.empty)])
     if planned.sends_nothing:
         words = f"{words}\n  now        a run now would send nothing: {planned.sends_nothing}"
     sound = True

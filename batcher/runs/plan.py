@@ -81,6 +81,7 @@ class Plan:
     taken_up: int = 0  # documents that failed for a reason that may pass, and are tried again
     # the sources in which `include` fits nothing, in words: a run would end with exit code 2
     unmatched: str = ""
+    empty: Sequence[str] = ()  # sources that yield nothing, though the batch has documents
     sends_nothing: str = ""  # why a run that began now would send nothing; empty if it would
 
     @property
@@ -129,6 +130,7 @@ async def _planned_with(ledger: Ledger, manifest: Manifest) -> Plan:
             left_out=left.values(),
             taken_up=scanner.taken_up,
             unmatched=scanner.unmatched,
+            empty=scanner.empty,
             sends_nothing=_time_is_up(manifest),
         )
         return replace(plan, guessed=len(guesses), guessed_pages=sum(guesses))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -70,6 +71,7 @@ class Scanner:
         )
         self._warned = set[str]()  # messages about options that aren't in the API's description
         self._left: dict[Source, LeftOut] = {}
+        self._yielded = Counter[Source]()  # documents that the last walk of each source found
         self._steps = steps_of(manifest.jobs, service=manifest.service.identity)
 
     async def sort_out(self) -> None:
@@ -115,6 +117,25 @@ class Scanner:
         )
         return "; ".join(told)
 
+    @property
+    def empty(self) -> list[str]:
+        """The sources that yield nothing, in words, where the batch has documents all the same.
+
+        A folder whose file system isn't mounted looks like that.
+        """
+        tally = self._ledger.tally
+        number = sum(tally.values()) - tally[State.SUPERSEDED]
+        if not number:
+            return []
+        sources = self._manifest.sources
+        known = f"; the ledger has {pluralize(number, 'document')} of earlier runs"
+        return [
+            f"nothing in {next(iter(source.outline().values()))} is part of the batch now"
+            + (known if len(sources) == 1 else "")
+            for source in sources
+            if not self._yielded[source] and not self._left[source].is_all_unmatched
+        ]
+
     def outstanding(self) -> int:
         """Return 1 while there may be more to find, else 0."""
         return 0 if self.done.is_set() else 1
@@ -140,6 +161,8 @@ class Scanner:
         self.done.set()
 
     def _tell_of_what_differs(self) -> None:
+        for words in self.empty:
+            self._tell(words)
         if self.withdrawn:
             self._tell(
                 f"{pluralize(self.withdrawn, 'document')} that an earlier run had queued will not "
@@ -194,10 +217,12 @@ class Scanner:
     async def _walk(self, source: Source) -> bool:
         """Walk one source, and return whether some file was still being written."""
         left = self._left[source] = LeftOut()
+        self._yielded[source] = 0
         found = self._found(source, left)
         restless = False
         group = await asyncio.to_thread(_take, found)
         while group:
+            self._yielded[source] += len(group)
             # the next group is walked while this one is looked up
             async with asyncio.TaskGroup() as ahead:
                 coming = ahead.create_task(asyncio.to_thread(_take, found))

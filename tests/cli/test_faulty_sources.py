@@ -155,3 +155,43 @@ async def test_a_folder_that_is_gone_is_told_with_what_is_in_flight(
     assert (await batcher("run", out, "--collect")).code == 0
     assert len(list(out.rglob("*.txt.json"))) == 6
     assert "in flight" not in (await batcher(*words)).err
+
+
+@pytest.mark.parametrize("more", [(), ("--strict",)])
+async def test_a_source_that_turned_empty_is_told(
+    more: tuple[str, ...], manifest: Callable[[str], Path], inbox: Path, out: Path
+) -> None:
+    """A share that isn't mounted leaves an empty folder; what is saved stays so, with exit code 0.
+
+    The plan says it, too; and nobody says it while something is there.
+    """
+    path = manifest(FOLDER)
+    said = await batcher("run", path, *more)
+    assert "nothing in" not in said.err
+    assert "nothing in" not in (await batcher("plan", path)).out
+    shutil.rmtree(inbox)
+    inbox.mkdir()
+    said = await batcher("run", path, *more, "--json")
+    told = (
+        f"nothing in {inbox} is part of the batch now; the ledger has 6 documents of earlier runs"
+    )
+    assert said.code == 0 and told in said.err
+    assert any(words.startswith(told) for words in json.loads(said.out)["warnings"])
+    assert told in (await batcher("plan", path)).out
+    assert told in (await batcher("runs", path)).out
+
+
+async def test_one_empty_source_of_several_is_told(
+    tmp_path: Path, inbox: Path, peer: Peer, out: Path
+) -> None:
+    """By its name, also in a first run."""
+    (tmp_path / "empty").mkdir()
+    path = tmp_path / "batch.toml"
+    path.write_text(
+        f'service = {{ url = "{peer.url}" }}\n[output]\ndirectory = "out"\n'
+        '[[source]]\ndirectory = "inbox"\n[[source]]\ndirectory = "empty"\n'
+    )
+    said = await batcher("run", path)
+    assert said.code == 0
+    assert f"nothing in {tmp_path / 'empty'} is part of the batch now" in said.err
+    assert f"nothing in {inbox} " not in said.err

@@ -168,6 +168,7 @@ def extract_body(
     """
     from batcher.service.extraction.citing import cited, count_leaves, plain
     from batcher.service.extraction.document_index import gather
+    from batcher.service.extraction.schema import unheeded
 
     found = _found(desk, request, gather(answer.result, pages))
     settings = (request.get("settings") or {}).get("citations") or {}
@@ -177,7 +178,11 @@ def extract_body(
         "num_fields": count_leaves(found),
         "credits": answer.credits + EXTRACT_CREDITS * num_pages,
         **_not_served(
-            [*unserved(request, JobType.EXTRACT, model=desk.task.tools.model), *answer.notes]
+            [
+                *unserved(request, JobType.EXTRACT, model=desk.task.tools.model),
+                *unheeded(_schema(request)),
+                *answer.notes,
+            ]
         ),
     }
     return {
@@ -191,16 +196,18 @@ def extract_body(
 
 
 def _found(desk: Desk, request: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
-    """Extract by the model if there is one, otherwise by rules."""
+    """Extract by the model if there is one, otherwise by rules; the schema has the last word."""
     from batcher.service.extraction.asking import ask_model
     from batcher.service.extraction.filling import fill
+    from batcher.service.extraction.fitting import fitted
     from batcher.service.extraction.schema import read_schema
 
     schema = read_schema(_schema(request))
     if not desk.task.tools.model:
-        return fill(schema, evidence)
+        return fitted(fill(schema, evidence), schema, evidence)
     prompt = (request.get("instructions") or {}).get("system_prompt") or ""
-    return ask_model(schema, evidence, system_prompt=prompt, ask=desk.ask)
+    said = ask_model(schema, evidence, system_prompt=prompt, ask=desk.ask)
+    return fitted(said, schema, evidence)
 
 
 def split_body(desk: Desk, request: Mapping[str, Any], answer: Answer) -> dict[str, Any]:

@@ -198,6 +198,19 @@ async def test_what_no_rule_can_do_is_named(reader):
     ]
 
 
+async def test_what_of_a_schema_changes_nothing_is_named(reader):
+    """Beside the answer; what is heeded isn't named."""
+    total = {"type": "number", "maximum": 5}
+    schema = {"type": "object", "properties": {"total": total}, "patternProperties": {"^x": {}}}
+    answer = await answered(
+        reader, "extract", await uploaded(reader, INVOICE), instructions={"schema": schema}
+    )
+    assert answer["result"] == [{"total": None}]
+    assert answer["usage"]["not_served"] == [
+        "instructions.schema.patternProperties: values are looked for by the names of properties"
+    ]
+
+
 async def test_only_the_pages_asked_for_are_extracted_from(reader):
     """By number in a PDF; what stands on another page is not found."""
     schema = {"type": "object", "properties": {"title": {"type": "string"}}}

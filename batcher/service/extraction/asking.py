@@ -88,6 +88,8 @@ def strictly(field: Field) -> dict[str, Any]:
     Every property is required, no other is allowed, and every leaf may be null.
     """
     about = {"description": field.description} if field.description else {}
+    if field.branches and not field.enum and not field.family:
+        return {**about, "anyOf": [strictly(branch) for branch in field.branches]}
     if field.kind == "object":
         properties = {child.name: strictly(child) for child in field.children}
         return {
@@ -103,7 +105,7 @@ def strictly(field: Field) -> dict[str, Any]:
     if field.enum:
         return {**about, "enum": list(dict.fromkeys([*field.enum, None]))}
     kinds = ["string", "number", "boolean"] if field.kind == "any" else [field.kind]
-    return {**about, "type": [*kinds, "null"]}
+    return {**about, "type": list(dict.fromkeys([*kinds, "null"]))}
 
 
 def _said(reply: Reply) -> str:
@@ -161,6 +163,8 @@ class _Seeker:
         return Value(answer, score, tuple(spots[:1]))
 
     def _says(self, text: str, field: Field, answer: Any) -> bool:
+        if field.branches:
+            return any(self._says(text, branch, answer) for branch in field.branches)
         if isinstance(answer, str) and not field.format:
             return _plain(answer) in _plain(text)
         if isinstance(answer, bool):

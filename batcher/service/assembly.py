@@ -69,6 +69,12 @@ def free(answer: Answer) -> Answer:
     return Assembled(answer.result, answer.num_pages)
 
 
+def paid(answer: Answer) -> Answer:
+    """Return the answer without a price, for a document whose reading an earlier job paid for."""
+    properties = answer.document_properties
+    return Assembled(answer.result, answer.num_pages, 0.0, answer.images, properties, answer.notes)
+
+
 def noted(answer: Answer, notes: list[str]) -> Answer:
     """Return the answer with these notes."""
     properties = answer.document_properties

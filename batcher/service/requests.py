@@ -100,7 +100,12 @@ def asked_of(job: StoredJob, text: str) -> dict[str, Any]:
 
     `text` is its whole request, or the part that may be shown.
     """
-    return older_requests.told_today(whole_numbers(msgspec.json.decode(text)), job.type)
+    return told(text, job.type)
+
+
+def told(text: str, type: JobType) -> dict[str, Any]:
+    """Return a stored request of this type in today's form."""
+    return older_requests.told_today(whole_numbers(msgspec.json.decode(text)), type)
 
 
 def whole_numbers(value: Any) -> Any:

@@ -13,14 +13,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from batcher.service.assembly import Assembled, join, noted, own_notes, reread
+from batcher.service.assembly import Assembled, join, noted, own_notes, paid, reread
 from batcher.service.page_offers import Offers
 from batcher.service.parsing.kinds import kind_of
 from batcher.service.parsing.pages import DocumentProblem, Page, corrupt, misconfigured
 from batcher.service.parsing.selection import selected
 from batcher.service.rendering import Answer
 from batcher.service.tasks import Question, Reply, Task, TaskInput
-from batcher.service.unserved import is_of_an_option
+from batcher.service.unserved import is_of_an_option, unserved_by_earlier
 
 Ask = Callable[[Question], Reply]
 
@@ -89,7 +89,12 @@ class Desk:
 
     def _read(self, source: TaskInput, options: Mapping[str, Any]) -> Answer:
         if source.job:
-            return reread(Path(source.path))
+            earlier = reread(Path(source.path))
+            return noted(earlier, [*unserved_by_earlier(options, source.asked), *earlier.notes])
+        answer = self._parsed(source, options)
+        return paid(answer) if source.paid else answer
+
+    def _parsed(self, source: TaskInput, options: Mapping[str, Any]) -> Answer:
         self.offers.begin(self.task.sources.index(source), options)
         try:
             answer: Answer = self.module.parse(
@@ -109,6 +114,7 @@ class Desk:
         """Return the requested pages of an earlier job's result."""
         if not source.job or asked is None:
             return answer
+        notes = [note for note in answer.notes if not note.startswith("settings.page_range")]
         last = max(
             (block["bbox"]["page"] for c in answer.result["chunks"] for block in c["blocks"]),
             default=0,
@@ -123,7 +129,7 @@ class Desk:
             }
             for chunk in answer.result["chunks"]
         ]
-        return Assembled({**answer.result, "chunks": chunks}, len(numbers))
+        return Assembled({**answer.result, "chunks": chunks}, len(numbers), notes=notes)
 
     def _check_context(self, pages: Any) -> None:
         if isinstance(pages, Mapping):

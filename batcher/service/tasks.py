@@ -15,11 +15,16 @@ ADDRESS: Final = b"https://batcher.invalid/address"
 
 
 class TaskInput(msgspec.Struct, frozen=True):
-    """A file to read. `job`: it is the result of an earlier job and no document."""
+    """A file to read. `job`: it is the result of an earlier job, `asked` so, and no document.
+
+    `paid`: it is the document of an earlier job, which paid for its reading.
+    """
 
     path: str
     extension: str = ""
     job: bool = False
+    asked: dict[str, Any] = {}
+    paid: bool = False
 
 
 class Tools(msgspec.Struct, frozen=True):

@@ -7,11 +7,11 @@ anyway.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from batcher.reducto.api_types import JobType
-from batcher.reducto.request_schema import BODIES, ParseBody
+from batcher.reducto.request_schema import BODIES, ParseBody, ParseOptions
 from batcher.service.unknown import NOT_KNOWN, unknown_keys
 
 NO_MODEL: Final = "no model runs here"
@@ -52,6 +52,13 @@ USUAL: Final = {
 }
 # What a model of the user's own serves after all.
 WITH_MODEL: Final = frozenset({"instructions.system_prompt"})
+STORED: Final = "the earlier parse's result is given as it was read then"
+# Settings that any answer honours, and the password, without which there is none.
+NOT_OF_THE_READING: Final = frozenset(
+    f"settings.{name}"
+    for name in ("force_url_result", "persist_results", "timeout", "document_password")
+)
+ANY_KIND: Final = "pdf"  # of which everything can be asked
 PLACED: Final = frozenset({"pdf", "image"})  # the kinds of document whose pages have a look
 BY_KIND: Final[Mapping[str, frozenset[str]]] = {
     "settings.return_images": PLACED,
@@ -87,10 +94,43 @@ def unserved_by_parse(options: Mapping[str, Any], kind: str) -> list[str]:
     return notes
 
 
+def unserved_by_earlier(options: Mapping[str, Any], earlier: Mapping[str, Any]) -> list[str]:
+    """A sentence for each option that an earlier parse's result, made with other options, lacks.
+
+    `earlier` is that parse's own request.
+    """
+    notes = unserved_by_parse(options, ANY_KIND)
+    named = {note.partition(": ")[0] for note in notes}
+    return notes + [
+        f"{path}: {STORED}"
+        for path, value in wanted_of_a_parse(options).items()
+        if _asked(earlier, path) != value and not _is_below(path, named)
+    ]
+
+
+def wanted_of_a_parse(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return by its path what the options ask for of the reading of a document."""
+    sections = {name: options.get(name) for name in ParseOptions.__struct_fields__}
+    wanted = dict(_leaves(sections, ""))
+    return {path: value for path, value in wanted.items() if path not in NOT_OF_THE_READING}
+
+
 def is_of_an_option(note: str) -> bool:
     """Tell whether a note on a parse is about an option; others say what could not be read."""
     path, _, reason = note.partition(": ")
     return path.split(".")[0] in ParseBody.__struct_fields__ or reason == NOT_KNOWN
+
+
+def _leaves(options: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{above}{name}.")
+        elif value:
+            yield f"{above}{name}", value
+
+
+def _is_below(path: str, places: Collection[str]) -> bool:
+    return any(path == place or path.startswith(f"{place}.") for place in places)
 
 
 def _in_vain(

@@ -16,8 +16,8 @@ from typing import Any, Final
 from batcher.service.assembly import Assembled, join, noted, own_notes, paid, reread
 from batcher.service.page_offers import Offers
 from batcher.service.parsing.kinds import kind_of
-from batcher.service.parsing.pages import DocumentProblem, Page, corrupt, misconfigured
-from batcher.service.parsing.selection import selected
+from batcher.service.parsing.pages import DocumentProblem, Page, corrupt
+from batcher.service.parsing.selection import absent, cut_short, selected, too_wide
 from batcher.service.rendering import Answer
 from batcher.service.tasks import Question, Reply, Task, TaskInput
 from batcher.service.unserved import is_of_an_option, unserved_by_earlier
@@ -63,7 +63,8 @@ class Desk:
         parsing = request.get("parsing") or {}
         settings = parsing.get("settings") or {}
         sheets = parsing.get("spreadsheet") or {}
-        pages = (request.get("settings") or {}).get("page_range") or settings.get("page_range")
+        own = (request.get("settings") or {}).get("page_range")
+        pages = own or settings.get("page_range")
         options = {
             **_with_lines({**parsing, "settings": {**settings, "page_range": pages}}),
             "spreadsheet": {**sheets, "split_large_tables": {"enabled": False}},
@@ -74,18 +75,24 @@ class Desk:
                 for source in self.task.sources
             ]
         )
-        return noted(answer, [_below_parsing(note) for note in own_notes(answer, parsing)])
+        notes = own_notes(answer, parsing)
+        return noted(
+            answer, [note if own and _is_on_pages(note) else _below_parsing(note) for note in notes]
+        )
 
     def beginnings(self, request: Mapping[str, Any]) -> Answer:
         """Return the first pages, or those asked for, of each PDF, and other documents whole."""
-        pages = request.get("page_range")
-        self._check_context(pages)
-        answers = []
-        for source in self.task.sources:
-            is_pdf = kind_of(Path(source.path), source.extension) == "pdf"
-            settings = {"page_range": pages or CONTEXT} if is_pdf else {}
-            answers.append(self._read(source, {"settings": settings}))
-        return join(answers)
+        answer = join([self._beginning(source, request) for source in self.task.sources])
+        return noted(answer, [note.removeprefix("settings.") for note in answer.notes])
+
+    def _beginning(self, source: TaskInput, request: Mapping[str, Any]) -> Answer:
+        if kind_of(Path(source.path), source.extension) != "pdf":
+            return self._read(source, {})
+        pages = cut_short(request.get("page_range") or CONTEXT, CONTEXT_AT_MOST)
+        answer = self._read(source, {"settings": {"page_range": pages}})
+        if answer.num_pages > CONTEXT_AT_MOST:
+            raise too_wide(CONTEXT_AT_MOST)
+        return answer
 
     def _read(self, source: TaskInput, options: Mapping[str, Any]) -> Answer:
         if source.job:
@@ -114,14 +121,14 @@ class Desk:
         """Return the requested pages of an earlier job's result."""
         if not source.job or asked is None:
             return answer
-        notes = [note for note in answer.notes if not note.startswith("settings.page_range")]
+        notes = [note for note in answer.notes if not _is_on_pages(note)]
         last = max(
             (block["bbox"]["page"] for c in answer.result["chunks"] for block in c["blocks"]),
             default=0,
         )
-        numbers = {
-            page.original for page in selected([Page(n, n, []) for n in range(1, last + 1)], asked)
-        }
+        pages = [Page(number, number, []) for number in range(1, last + 1)]
+        numbers = {page.original for page in selected(pages, asked)}
+        notes += absent(pages, asked)
         chunks = [
             {
                 **chunk,
@@ -131,18 +138,6 @@ class Desk:
         ]
         return Assembled({**answer.result, "chunks": chunks}, len(numbers), notes=notes)
 
-    def _check_context(self, pages: Any) -> None:
-        if isinstance(pages, Mapping):
-            first = pages.get("start") or 1
-            last = pages.get("end")
-            wide = last is not None and last - first >= CONTEXT_AT_MOST
-        else:
-            wide = isinstance(pages, list) and len(pages) > CONTEXT_AT_MOST
-        if wide:
-            raise misconfigured(
-                f"page_range: a document is classified by {CONTEXT_AT_MOST} pages at most"
-            )
-
 
 def is_of_the_machine(bug: Exception) -> bool:
     """Tell whether the error is the system's, so that another try may succeed.
@@ -150,6 +145,10 @@ def is_of_the_machine(bug: Exception) -> bool:
     Any other error of a reader would occur again.
     """
     return isinstance(bug, OSError) and bug.errno in PASSING
+
+
+def _is_on_pages(note: str) -> bool:
+    return note.startswith("settings.page_range")
 
 
 def _below_parsing(note: str) -> str:

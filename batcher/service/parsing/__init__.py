@@ -36,7 +36,7 @@ from batcher.service.parsing.rtf.document import read_rtf
 from batcher.service.parsing.scans.images import read_image, recognised_in_image
 from batcher.service.parsing.scans.ocr import NO_ENGINE, has_engine
 from batcher.service.parsing.scans.page_ranges import Read
-from batcher.service.parsing.selection import selected
+from batcher.service.parsing.selection import absent, selected
 from batcher.service.parsing.sheets.pages import read_sheets
 from batcher.service.parsing.slides.deck import read_pptx
 from batcher.service.parsing.tables import formatted
@@ -111,7 +111,9 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
             f"files of type {extension or 'unknown'!r} are not read here"
             + HINTS.get(extension.lower().lstrip("."), "")
         )
-    pages = selected(READERS[kind](path, options), settings.get("page_range"))
+    wanted = settings.get("page_range")
+    whole = READERS[kind](path, options)
+    pages = selected(whole, wanted)
     _check_cells(pages, options)
     pages, images = illustrated(pages, settings.get("return_images") or ())
     if settings.get("embed_pdf_metadata") and kind in PLACED:
@@ -125,7 +127,7 @@ def parse(path: Path, *, extension: str, options: Mapping[str, Any]) -> Parsed:
         credits=_credits(kind, pages),
         images=images,
         document_properties=_properties(path, kind, settings),
-        notes=[*unserved_by_parse(options, kind), *unread_of(pages)],
+        notes=[*unserved_by_parse(options, kind), *absent(whole, wanted), *unread_of(pages)],
         billed=[BILLED.get(kind, "page")] * len(pages),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -115,4 +116,4 @@ def _group(groups: Mapping[str, Any], category: str) -> str:
 
 
 def _plain(label: str) -> str:
-    return label.replace("_", " ").replace("-", " ")
+    return re.sub(r"_|-(?!\d)", " ", label)  # W-2 stays one word

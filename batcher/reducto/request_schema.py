@@ -301,7 +301,7 @@ class ClassifyBody(Body, kw_only=True):
     priority: bool = True
     force_url_result: bool = False
     classification_schema: list[Category] | None = None
-    category_groups: dict[str, Any] | None = None
+    category_groups: dict[str, list[str]] | None = None
     page_range: PageRanges = None
     document_metadata: Word = None
 

@@ -115,3 +115,30 @@ def test_what_a_description_denies_selects_nothing(denied):
 def test_what_only_looks_like_a_denial_counts(said):
     """The abbreviation of number, "not only", and what follows a denial."""
     assert mapped({"Bills": said}, INVOICE, TERMS) == {"Bills": [1]}
+
+
+def test_a_gap_of_one_page_is_bridged():
+    """It may be the back of a page; more pages, if they have words, are something else."""
+    sections = {"Invoices": "invoice number, amount due"}
+    assert mapped(sections, INVOICE, TERMS, INVOICE) == {"Invoices": [1, 2, 3]}
+    assert mapped(sections, INVOICE, TERMS, TERMS, TERMS, INVOICE) == {"Invoices": [1, 5]}
+    assert mapped(sections, INVOICE, "", "-", "", INVOICE) == {"Invoices": [1, 2, 3, 4, 5]}
+    assert mapped(sections, INVOICE, "", TERMS, "", INVOICE) == {"Invoices": [1, 2, 3, 4, 5]}
+
+
+def partitions(*texts: str) -> list[dict[str, Any]]:
+    asked = {"name": "Invoices", "description": "invoice, amount due", "partition_key": "number"}
+    (found,) = split(pages(*texts), {"split_description": [asked]})["splits"]
+    return found["partitions"]
+
+
+def test_pages_before_the_first_key_are_a_partition():
+    """Of an empty name and low confidence, so that no page of the section is lost."""
+    first = "Invoice, amount due 5"
+    second = "Invoice, amount due 6\n\nNumber: 18"
+    assert partitions(first, second) == [
+        {"name": "", "pages": [1], "conf": "low"},
+        {"name": "18", "pages": [2], "conf": "high"},
+    ]
+    assert partitions(second) == [{"name": "18", "pages": [1], "conf": "high"}]
+    assert partitions(first) is None

@@ -18,6 +18,8 @@ from batcher.service.extraction.schema import Field
 CLEAR: Final = 1.5
 EVEN: Final = 1.1  # times the second best score; within this a page may belong to either
 LEAST: Final = 0.12  # fraction of the best score of any page; less is a word in passing
+BEFORE: Final = ""  # the name of the partition of pages before the first value
+BRIDGED: Final = 1  # pages with words between two of a section that may belong to it
 SUPPORTED: Final = 0.4  # least support of a page for a section, whatever the other pages are
 
 
@@ -48,7 +50,10 @@ def split(result: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, An
         _split(category, [p for p in parts if p.section == n], pages)
         for n, category in enumerate(categories)
     ]
-    return {"section_mapping": {one["name"]: one["pages"] for one in splits}, "splits": splits}
+    mapping: dict[str, list[int]] = {}
+    for one in splits:  # of a pipeline's sections two may have the same name
+        mapping[one["name"]] = sorted({*mapping.get(one["name"], ()), *one["pages"]})
+    return {"section_mapping": mapping, "splits": splits}
 
 
 def pages_of(result: Mapping[str, Any]) -> list[PageText]:
@@ -84,23 +89,27 @@ def _parts(pages: list[PageText], topics: Sequence[Topic], overlap: bool) -> Ite
 
 
 def _bridged(parts: list[_Part], pages: list[PageText]) -> Iterator[_Part]:
-    """Add pages that fit nothing to the section of both their neighbours, with low confidence."""
+    """Add pages that fit nothing to the section of both their neighbours, with low confidence.
+
+    Of those with words it may be one, such as the back of a page; more are something else.
+    """
     by_page: dict[int, list[_Part]] = {}
     for part in parts:
         by_page.setdefault(part.page, []).append(part)
     before: set[int] = set()
-    silent: list[int] = []
+    silent: list[PageText] = []
     for page in pages:
         here = by_page.get(page.number)
         if here is None:
-            silent.append(page.number)
+            silent.append(page)
             continue
         sections = {part.section for part in here}
-        yield from (
-            _Part(number, section, False)
-            for section in sorted(before & sections)
-            for number in silent
-        )
+        if sum(bool(one.text.counts) for one in silent) <= BRIDGED:
+            yield from (
+                _Part(one.number, section, False)
+                for section in sorted(before & sections)
+                for one in silent
+            )
         yield from here
         before = sections
         silent = []
@@ -124,22 +133,24 @@ def _split(
 def _partitions(key: str, pages: list[PageText], sure: bool) -> list[dict[str, Any]] | None:
     """Return one partition for each value of the key, in order; None if no page has a value.
 
-    A page without a value continues the partition before it.
+    A page without a value continues the partition before it. Those before the first value have a
+    partition without a name.
     """
     found: dict[str, list[int]] = {}
     unsure: set[str] = set()
-    name: str | None = None
+    name = BEFORE
     for page in pages:
         value = _value_of(key, page)
-        if value is None and name is not None:
+        if value is None:
             unsure.add(name)
         name = value or name
-        if name is not None:
-            found.setdefault(name, []).append(page.number)
+        found.setdefault(name, []).append(page.number)
+    if found.keys() <= {BEFORE}:
+        return None
     return [
         {"name": name, "pages": numbers, "conf": "high" if sure and name not in unsure else "low"}
         for name, numbers in found.items()
-    ] or None
+    ]
 
 
 def _value_of(key: str, page: PageText) -> str | None:

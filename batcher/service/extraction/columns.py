@@ -16,12 +16,9 @@ from batcher.service.extraction.words import (
     COLUMNS,
     SYNONYMS,
     THRESHOLD,
-    Phrase,
     Vocabulary,
-    described,
     phrase_of,
     words_of,
-    words_of_name,
 )
 
 SUMMARIES: Final = frozenset(
@@ -101,7 +98,7 @@ def _matched(
 
 def _naming(header: str, array: Field, leaf: Field, vocabulary: Vocabulary) -> float:
     """Score a header by the property's own name; for "name" the array's name fits as well."""
-    phrases = [Phrase(words_of_name(leaf.name), (), described(leaf.title, leaf.description))]
+    phrases = [phrase_of(leaf.name, (), leaf.title, leaf.description)]
     if leaf.name == "name":
         phrases.append(phrase_of("name", (array.name,), leaf.title, leaf.description))
     return max(vocabulary.closeness(header, phrase) for phrase in phrases)

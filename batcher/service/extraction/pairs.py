@@ -36,6 +36,7 @@ _DATED: Final = re.compile(
     r"(?P<label>[^\W\d_]+(?: [^\W\d_]+){0,2})\s+"
     r"(?P<value>\d{1,4}([./-])\d{1,2}\3\d{2,4})(?:\s+[^\W\d_].*)?"
 )
+_PERIOD: Final = re.compile(r"(?:(?:FY|CY)\s?)?(?:19|20)\d\d(?:[/-]\d\d)?")
 _PERCENT: Final = re.compile(rf"(?P<label>[^\d%]+?)\s*\(?\s*(?P<value>{NUMBER}\s?%)\)?\s*$")
 
 
@@ -151,6 +152,9 @@ def _beside(lines: Sequence[TextLine]) -> Iterator[Pair]:
 def _neighbours(line: TextLine, page: list[TextLine], index: int) -> Iterator[Pair]:
     right = _to_the_right(line, page, index)
     if right is not None:
+        after = _to_the_right(right, page, index)
+        if after is not None and _rivals(right.text, after.text):
+            return
         strength = _strength(line.text, right.text, asked=0.95, value=0.93, words=0.82)
         if strength:
             yield from with_rate(Pair(line.text, right.text, strength, right.spot))
@@ -266,12 +270,45 @@ def _in_table(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
             if ":" in cell:
                 yield from _in_line(TextLine(cell, evidence.spot_of(cell, grid.spot)))
     yield from _stacked(grid, evidence)
-    if any(c.isdigit() for cell in grid.rows[0] for c in cell):
+    yield from _crossed(grid, evidence)
+    if _has_digits(grid.rows[0]) and not _periods(grid):
         yield from _side_by_side(grid, evidence)
     elif len(grid.rows) == 2 and len(grid.rows[0]) > 2:
         for label, value in zip(*grid.rows, strict=False):
             if value.strip() and is_label(label):
                 yield Pair(label, value, 0.9, evidence.spot_of(value, grid.spot))
+
+
+def _crossed(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
+    """Yield each value under the words of its row and of its column, as in "Revenue 2025"."""
+    header, *body = grid.rows
+    if len(header) < 2 or (len(header) == 2 and not (_periods(grid) or _is_header(grid))):
+        return
+    for row in body:
+        cells = list(zip(header, row, strict=False))[1:]
+        for head, value in cells if row and is_label(row[0]) else []:
+            if _is_amount(value) and (is_label(head) or _PERIOD.fullmatch(head)):
+                label = f"{row[0].strip().rstrip(':')} {head}"
+                yield Pair(label, value, 0.9, evidence.spot_of(value, grid.spot))
+
+
+def _periods(grid: Grid) -> bool:
+    """Tell whether the first row has years above columns of values, and not beside labels."""
+    header, *body = grid.rows
+    years = [index for index, cell in enumerate(header) if index and _PERIOD.fullmatch(cell)]
+    others = [cell for cell in header[1:] if cell.strip() and not _PERIOD.fullmatch(cell)]
+    if not years or not body or _has_digits(others):
+        return False
+    besides = {index - 1 for index in years} - {0, *years}
+    return not any(is_label(row[index]) for row in body for index in besides if index < len(row))
+
+
+def _has_digits(cells: list[str]) -> bool:
+    return any(c.isdigit() for cell in cells for c in cell)
+
+
+def _is_amount(text: str) -> bool:
+    return looks_like_value(text) or is_percent(text)
 
 
 def _stacked(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
@@ -288,12 +325,23 @@ def _stacked(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
 def _side_by_side(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
     """Yield neighbouring cells of a table without a header, such as a letterhead.
 
-    Any cell may label the one to its right if that holds digits.
+    Any cell may label the one to its right if that holds digits, unless a second value follows.
     """
     for row in grid.rows:
-        for label, value in itertools.pairwise(row):
-            if len(row) > 2 and is_label(label) and any(c.isdigit() for c in value):
+        for index, (label, value) in enumerate(itertools.pairwise(row)):
+            after = next((cell for cell in row[index + 2 :] if cell.strip()), "")
+            if (
+                len(row) > 2
+                and is_label(label)
+                and _has_digits([value])
+                and not _rivals(value, after)
+            ):
                 yield from with_rate(Pair(label, value, 0.85, evidence.spot_of(value, grid.spot)))
+
+
+def _rivals(value: str, other: str) -> bool:
+    """Tell whether two values beside one label could each be meant; a rate and its amount can't."""
+    return _is_amount(value) and _is_amount(other) and is_percent(value) == is_percent(other)
 
 
 def _is_key_table(grid: Grid) -> bool:

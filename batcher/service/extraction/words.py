@@ -1,7 +1,8 @@
 """Score how well a label in a document names a field of a schema: 0 to 1, by the words of both.
 
 A label may have fewer words than the field's description, but an extra word makes it another thing:
-"total points" is not a total. The weights and the synonyms are in the tables below.
+"total points" is not a total. Numbers must be the same: line 1 is not line 2. The weights and the
+synonyms are in the tables below.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ WEAK_WORDS: Final = frozenset(
 NEGATION: Final = re.compile(
     r"\b(?:not|without|excluding|except|excl|rather than|other than|never|no)\b[^.;,)]*", re.I
 )
+
+_LISTED: Final = re.compile(r"\s*\(?\d{1,3}(?:\.\d{1,3})*[.)]?\s")  # a number before a list's item
+_RATE: Final = re.compile(r"\d[\d.,]*\s?%")
 
 PHRASES: Final = (  # regular expressions over plain lower-case words, applied in this order
     (r"\btotal (?:excl|excluding|before|without|net of) (?:vat|tax|gst)\b", "subtotal"),
@@ -116,11 +120,28 @@ COLUMNS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """The words of a field's name, of the names above it, and of its title and description."""
+    """The words of a field's name, of the names above it, and of its title and description.
+
+    `numbers` are those in the name, `told` those above it and in title and description.
+    """
 
     words: tuple[str, ...]
     parents: tuple[str, ...]
     described: frozenset[str]
+    numbers: frozenset[str] = frozenset()
+    told: frozenset[str] = frozenset()
+
+    def has_numbers_of(self, label: str) -> bool:
+        """Tell whether a label has the field's numbers and no others.
+
+        A description says of what year a field is, unless it speaks of several.
+        """
+        whole = numbers_of(_RATE.sub(" ", label))
+        unlisted = numbers_of(_RATE.sub(" ", _LISTED.sub("", label, count=1)))
+        return any(
+            self.numbers <= said and said - self.numbers in (frozenset(), self.told - self.numbers)
+            for said in (whole, unlisted)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +165,8 @@ class Vocabulary:
 
     def closeness(self, label: str, phrase: Phrase) -> float:
         """Return how well `label` names the field of `phrase`, from 0 to 1; 0 below `THRESHOLD`."""
+        if not phrase.has_numbers_of(label):
+            return 0.0
         plain, meant = self._read(label)
         best = self._closeness(plain, phrase)
         if best >= BY_SYNONYM:
@@ -214,9 +237,14 @@ def words_of(text: str) -> tuple[str, ...]:
 def phrase_of(name: str, parents: Iterable[str], title: str, description: str) -> Phrase:
     """Return the phrase of a property; a bare "name" takes the words of its parents as its own."""
     own = words_of_name(name)
+    parents = tuple(parents)
     above = tuple(word for parent in parents for word in words_of_name(parent))
     about = described(title, description)
-    return Phrase((*own, *above), (), about) if own == ("name",) else Phrase(own, above, about)
+    numbers = numbers_of(name)
+    told = numbers_of(" ".join((*parents, title, NEGATION.sub(" ", description))))
+    if own == ("name",):
+        return Phrase((*own, *above), (), about, numbers, told)
+    return Phrase(own, above, about, numbers, told)
 
 
 def phrase_for(field: Field) -> Phrase:
@@ -227,6 +255,11 @@ def phrase_for(field: Field) -> Phrase:
 def words_of_name(name: str) -> tuple[str, ...]:
     """Return the plain words of a property's name, splitting camelCase as well."""
     return words_of(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name))
+
+
+def numbers_of(text: str) -> frozenset[str]:
+    """Return the whole numbers in a text, without leading zeros."""
+    return frozenset(digits.lstrip("0") for digits in re.findall(r"\d+", text))
 
 
 def described(title: str, description: str) -> frozenset[str]:

@@ -38,6 +38,7 @@ FORMS: Final = {
         ("website", "url", "homepage"), re.compile(r"^(?:https?://)?[\w-]+(?:\.[\w-]+)+(?:/\S*)?$")
     ),
 }
+EXPLICIT: Final = 1.0  # strength of a pair with a colon in one line
 EVEN: Final = 0.02  # scores that differ by less are equally good
 RATES: Final = frozenset({"rate", "percent", "percentage", "share"})
 SUMS: Final = frozenset("amount total subtotal price sum balance fee tax vat cost due".split())
@@ -73,12 +74,19 @@ class _Filling:
     vocabulary: Vocabulary = field(init=False)
     pairs: list[Pair] = field(init=False)
     values: Mapping[tuple[str, ...], Value] = field(init=False)
+    names: frozenset[frozenset[str]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.customs = customs_of(_texts(self.evidence))
         self.pairs = list(pairs_of(self.evidence))
         self.vocabulary = Vocabulary(shared=frozenset(_shared_words(self.schema, self.evidence)))
         leaves = list(self.schema.leaves())
+        self.names = frozenset(
+            frozenset(words)
+            for leaf in leaves
+            for words in (words_of_name(leaf.name), words_of(leaf.title))
+            if words
+        )
         found = dict(zip((leaf.path for leaf in leaves), self._labelled(leaves), strict=True))
         alone = Unlabelled(self.evidence, self.pairs, self.customs, self.vocabulary)
         self.values = {
@@ -116,6 +124,8 @@ class _Filling:
         phrases = [phrase_for(leaf) for leaf in leaves]
         known: dict[tuple[str, int], float] = {}
         for number, pair in enumerate(self.pairs):
+            if self._is_next_label(pair):
+                continue
             for index, leaf in enumerate(leaves):
                 if (pair.label, index) not in known:
                     known[pair.label, index] = self.vocabulary.closeness(pair.label, phrases[index])
@@ -125,6 +135,10 @@ class _Filling:
                 value = cast(pair.value, leaf, self.customs)
                 if value is not MISSING:
                     yield _Claim(score, index, number, value)
+
+    def _is_next_label(self, pair: Pair) -> bool:
+        """Tell whether a pair without a colon has another field's name where a value should be."""
+        return pair.strength < EXPLICIT and frozenset(words_of(pair.value)) in self.names
 
     # --- arrays -----------------------------------------------------------------------------------
 

@@ -25,6 +25,11 @@ LINES_BELOW: Final = 1.3  # heights of a line from a label to a value below it
 # Fraction of the page's width by which left edges may differ.
 ALIGNED: Final = 0.02
 
+# Last words of labels. Without a colon, a text that ends in one is more likely a label than a
+# value.
+_HEADS: Final = frozenset(
+    "name number date address code phone email fax price amount quantity id".split()
+)
 _COLON: Final = re.compile(r"(?:(?<=^)|(?<=\s))([^\W\d_][^:\n]{0,48}?)\s?[:：](?=\s|$)")
 _TRAILING: Final = re.compile(
     rf"(?P<label>[^\W\d_].*?)[\s.…]+(?P<value>(?:[€$£¥]\s?)?{NUMBER}(?:\s?(?:%|[€$£¥]|[A-Z]{{3}}))?)$"
@@ -61,6 +66,7 @@ def pairs_of(evidence: Evidence) -> Iterator[Pair]:
             and following is not None
             and line.text.endswith(":")
             and not following.placed
+            and not reads_as_label(following.text)
         ):
             yield Pair(line.text, following.text, 0.85, following.spot)
     yield from _beside([line for line in lines if line.placed])
@@ -134,6 +140,19 @@ def is_label(text: str) -> bool:
     )
 
 
+def reads_as_label(text: str) -> bool:
+    """Tell whether a text is or holds a label, so that it can't be the value of the label before.
+
+    An empty field on a form is followed by the next field's label.
+    """
+    words = text.casefold().split()
+    return (
+        text.rstrip().endswith((":", "："))
+        or _COLON.search(text) is not None
+        or (0 < len(words) <= 4 and words[-1] in _HEADS)
+    )
+
+
 # --- by their places ------------------------------------------------------------------------------
 
 
@@ -144,24 +163,54 @@ def _beside(lines: Sequence[TextLine]) -> Iterator[Pair]:
         by_page.setdefault(line.spot.page, []).append(line)
     for page in by_page.values():
         page.sort(key=lambda line: line.spot.box[1])
+        answered = _answered(page)
+        taken = {id(page[index]) for index in answered}
         for index, line in enumerate(page):
-            if is_label(line.text) and not _COLON.search(line.text[:-1]):
-                yield from _neighbours(line, page, index)
+            if index in answered:
+                yield from with_rate(answered[index])
+            elif _may_label(line) and _to_the_right(line, page, index) is None:
+                yield from _pair_below(line, page, index, taken)
 
 
-def _neighbours(line: TextLine, page: list[TextLine], index: int) -> Iterator[Pair]:
-    right = _to_the_right(line, page, index)
-    if right is not None:
+def _may_label(line: TextLine) -> bool:
+    return is_label(line.text) and not _COLON.search(line.text[:-1])
+
+
+def _answered(page: list[TextLine]) -> dict[int, Pair]:
+    """Return, by the label's index, the pairs of labels and values side by side.
+
+    From right to left, since what has a value of its own is a label and not the value of the label
+    before it.
+    """
+    found: dict[int, Pair] = {}
+    labels: set[int] = set()
+    for index in sorted(range(len(page)), key=lambda index: -page[index].spot.box[0]):
+        line = page[index]
+        right = _to_the_right(line, page, index) if _may_label(line) else None
+        if right is None or id(right) in labels:
+            continue
         after = _to_the_right(right, page, index)
         if after is not None and _rivals(right.text, after.text):
-            return
+            continue
         strength = _strength(line.text, right.text, asked=0.95, value=0.93, words=0.82)
         if strength:
-            yield from with_rate(Pair(line.text, right.text, strength, right.spot))
-        return
+            labels.add(id(line))
+            found[index] = Pair(line.text, right.text, strength, right.spot)
+    return found
+
+
+def _pair_below(
+    line: TextLine, page: list[TextLine], index: int, labels: set[int]
+) -> Iterator[Pair]:
+    """Yield a label with the text below it, unless that has a value beside or below it itself."""
     below = _below(line, page, index)
-    strength = _strength(line.text, below.text, asked=0.85, value=0.85, words=0.8) if below else 0.0
-    if below is not None and strength:
+    if below is None or id(below) in labels:
+        return
+    next_below = _below(below, page, index)
+    if not _is_amount(below.text) and next_below is not None and _is_amount(next_below.text):
+        return
+    strength = _strength(line.text, below.text, asked=0.85, value=0.85, words=0.8)
+    if strength:
         yield Pair(line.text, below.text, strength, below.spot)
 
 
@@ -171,7 +220,7 @@ def _strength(label: str, text: str, *, asked: float, value: float, words: float
 
     Without a colon they may as well be two pieces of a sentence, so both must have the right form.
     """
-    if text.endswith(":"):
+    if reads_as_label(text):
         return 0.0
     if label.endswith((":", "：")):
         return asked
@@ -356,8 +405,8 @@ def _is_key_table(grid: Grid) -> bool:
 
 
 def _is_header(grid: Grid) -> bool:
-    """Tell whether the first row is a header: words above a column of values."""
+    """Tell whether the first row is a header: words above a column of values, or two labels."""
     head, *body = (row[1] for row in grid.rows)
-    return (
-        not looks_like_value(head) and bool(body) and all(looks_like_value(cell) for cell in body)
-    )
+    if looks_like_value(head) or not body:
+        return False
+    return reads_as_label(head) or all(looks_like_value(cell) for cell in body)

@@ -49,6 +49,7 @@ TRUE: Final = frozenset("yes y true x ja oui si sí 1 ☑ ☒ ✓ ✔ checked".s
 FALSE: Final = frozenset("no n false nein non 0 ☐ unchecked".split())
 LONGEST: Final = 1_000  # characters of a string; longer text is a passage and no value
 SURE_ENUM: Final = 92  # of 100, by rapidfuzz; forgives OCR errors but no other word
+_FILLER: Final = re.compile(r"[\s_.\-–—…·*]+")  # a line to write on, or a dash for "nothing"
 SIGNS: Final = re.compile(r"[€$£¥₹]")
 _PRICED: Final = re.compile(r"([€$£¥₹])\s?\d|\d\s?([€$£¥₹])")
 NUMBER: Final = r"[-−+]?\d(?:[\d.,'’\u00a0\u202f ]*\d)?"
@@ -100,6 +101,8 @@ def cast(text: str, field: Field, customs: Customs) -> Any:
         return MISSING
     if field.enum:
         return _chosen(text, field.enum)
+    if _FILLER.fullmatch(text):
+        return MISSING
     match field.kind:
         case "number":
             return _number(text, customs)

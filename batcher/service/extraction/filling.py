@@ -47,6 +47,7 @@ DATED: Final = frozenset({"date", "day"})
 ENUMERATED: Final = 0.9  # factor for items that are separated only by commas in a text
 # factor for items of a list below a heading, since how far the heading applies is unclear
 _NUMBERED: Final = re.compile(r"\A\d{1,3}[.)]\s+")  # the number of a list's item
+_NONE: Final = re.compile(r"no [^\W\d]", re.IGNORECASE)  # a label that denies the field
 LISTED: Final = 0.9
 
 
@@ -218,6 +219,8 @@ def _plausible(leaf: Field, pair: Pair) -> bool:
     """Check what the field's name says about its value where its type doesn't."""
     words = {*words_of_name(leaf.name), *words_of(leaf.title)}
     if any(word in words and not form.search(pair.value) for word, form in FORMS.items()):
+        return False
+    if leaf.kind == "boolean" and _NONE.match(pair.label):
         return False
     if is_percent(pair.value) != bool(words & RATES):
         return False

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from rapidfuzz import fuzz
-
 from batcher.service.extraction.schema import Field
+from batcher.service.extraction.words import is_spelling_of
 
 MISSING: Final = object()
 CURRENCIES: Final = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "₹": "INR"}
@@ -48,7 +47,6 @@ MONTHS: Final = {
 TRUE: Final = frozenset("yes y true x ja oui si sí 1 ☑ ☒ ✓ ✔ checked".split())
 FALSE: Final = frozenset("no n false nein non 0 ☐ unchecked".split())
 LONGEST: Final = 1_000  # characters of a string; longer text is a passage and no value
-SURE_ENUM: Final = 92  # of 100, by rapidfuzz; forgives OCR errors but no other word
 _FILLER: Final = re.compile(r"[\s_.\-–—…·*]+")  # a line to write on, or a dash for "nothing"
 SIGNS: Final = re.compile(r"[€$£¥₹]")
 _PRICED: Final = re.compile(r"([€$£¥₹])\s?\d|\d\s?([€$£¥₹])")
@@ -61,6 +59,7 @@ _US_NAMED: Final = re.compile(r"(?:\w+, )?([^\W\d]+)\.? (\d{1,2})(?:st|nd|rd|th)
 _FIGURES: Final = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})")
 _TIME: Final = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
 _EMAIL: Final = re.compile(r"[^\s@<>]+@[^\s@<>]+\.\w+")
+_HYPHEN: Final = re.compile(r"(?<=[^\W\d_])[-_](?=[^\W\d_])")
 _URI: Final = re.compile(r"(?:https?://|www\.)\S+")
 
 
@@ -164,16 +163,38 @@ def _asks_for_iso(field: Field) -> bool:
 
 
 def _chosen(text: str, enum: tuple[Any, ...]) -> Any:
-    """Return the value of the enum that the text names; never None, since there is text."""
-    word = text.casefold().rstrip(".")
-    scored = sorted(
-        ((fuzz.ratio(word, str(one).casefold()), index) for index, one in enumerate(enum)),
-        reverse=True,
+    """Return the value of the enum that the text names; never None, since there is text.
+
+    It is the one written in the same way, else in another case, else the one of the same words.
+    """
+    choices = [one for one in enum if one is not None]
+    for same in (_is_same, _is_same_in_case, _has_same_words):
+        found = [one for one in choices if same(text, str(one))]
+        if found:
+            return found[0] if len(found) == 1 else MISSING
+    return MISSING
+
+
+def _is_same(text: str, choice: str) -> bool:
+    return text == choice
+
+
+def _is_same_in_case(text: str, choice: str) -> bool:
+    return text.casefold() == choice.casefold()
+
+
+def _has_same_words(text: str, choice: str) -> bool:
+    """Tell whether all words are the same, figures exactly and words but for a slip of the OCR."""
+    said = _words_of_choice(text.rstrip("."))
+    meant = _words_of_choice(choice.rstrip("."))
+    return len(said) == len(meant) and all(
+        word == other or (f"{word}{other}".isalpha() and is_spelling_of(word, other))
+        for word, other in zip(said, meant, strict=True)
     )
-    best, index = scored[0]
-    if best < SURE_ENUM or enum[index] is None or (len(scored) > 1 and scored[1][0] == best):
-        return MISSING
-    return enum[index]
+
+
+def _words_of_choice(text: str) -> list[str]:
+    return _HYPHEN.sub(" ", text.casefold()).split()
 
 
 # --- numbers --------------------------------------------------------------------------------------

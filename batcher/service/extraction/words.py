@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from rapidfuzz import fuzz
-
 from batcher.service.extraction.schema import Field
 
 THRESHOLD: Final = 0.7  # a label that scores lower names something else
@@ -24,7 +22,8 @@ BY_DESCRIPTION: Final = 0.8  # score of a label that only the description matche
 WEAK: Final = 0.3  # weight of a word that many fields share
 # The weight of the word "number".
 NUMBERED: Final = 0.2
-ALIKE: Final = 85.0  # of 100, by rapidfuzz; forgives OCR errors and plurals
+SLIP: Final = 0.95  # factor for a word in the plural or with a slip of the OCR
+SHORTEST: Final = 3  # letters of a word whose plural is another form of it
 
 STOP: Final = frozenset(
     "the a an of in to for and or on by is as per your our this that which with at from be it its "
@@ -103,7 +102,20 @@ SPELLINGS: Final = {
     "inv": "invoice",
     "acct": "account",
     "desc": "description",
+    "licence": "license",
+    "cheque": "check",
+    "adresse": "address",
+    "produkt": "product",
+    "projekt": "project",
+    "totale": "total",
+    "quantita": "quantity",
+    "descripcion": "description",
 }
+# What an OCR confuses, and what two spellings of a word differ in: r and n, l and i, British s and
+# American z. Not any other letter: an insurer is not the insured.
+_CONFUSED: Final = (("rn", "m"), ("vv", "w"), ("our", "or"))
+_SAME: Final = str.maketrans({"l": "i", "j": "i", "z": "s"})
+_DOUBLED: Final = re.compile(r"(.)\1")
 COLUMNS: Final = {
     **dict.fromkeys(
         (
@@ -271,8 +283,37 @@ def _likeness(word: str, among: Iterable[str]) -> float:
     return max((_alike(word, other) for other in among), default=0.0)
 
 
+def is_spelling_of(word: str, other: str) -> bool:
+    """Tell whether two words are one, in the plural or with a slip of the OCR.
+
+    Nothing else is forgiven: a letter or two make an opposite of many a word.
+    """
+    return _alike(word, other) > 0
+
+
 @lru_cache(maxsize=1 << 16)
 def _alike(word: str, other: str) -> float:
     if word == other:
         return 1.0
-    return 0.95 if len(word) >= 4 and fuzz.ratio(word, other) >= ALIKE else 0.0
+    if min(len(word), len(other)) < SHORTEST:
+        return 0.0
+    return SLIP if _forms(word) & _forms(other) else 0.0
+
+
+@lru_cache(maxsize=1 << 16)
+def _forms(word: str) -> frozenset[str]:
+    """Return the word and its possible singulars, without what is often confused."""
+    found = {word}
+    if word.endswith("s") and not word.endswith("ss"):
+        found.add(word[:-1])
+    if word.endswith("es"):
+        found.add(word[:-2])
+    if word.endswith("ies"):
+        found.add(word[:-3] + "y")
+    return frozenset(_unconfused(one) for one in found if len(one) >= SHORTEST)
+
+
+def _unconfused(word: str) -> str:
+    for several, one in _CONFUSED:
+        word = word.replace(several, one)
+    return _DOUBLED.sub(r"\1", word.translate(_SAME)) if len(word) > SHORTEST else word

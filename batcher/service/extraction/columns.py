@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from batcher.service.extraction.document_index import Evidence, Grid, joined_across_pages
 from batcher.service.extraction.found import Value
+from batcher.service.extraction.measures import fits
 from batcher.service.extraction.schema import Field
 from batcher.service.extraction.values import MISSING, Customs, cast
 from batcher.service.extraction.words import (
@@ -90,7 +91,9 @@ def _matched(
         ):
             # Two headers fit one property equally well, or one header two properties: don't guess.
             continue
-        if _castable(leaves[index], [row[column] for row in body if column < len(row)], customs):
+        if _measured(leaves[index], header[column], grid) and _castable(
+            leaves[index], [row[column] for row in body if column < len(row)], customs
+        ):
             found[column] = (leaves[index], score)
             taken.add(index)
     return found
@@ -102,6 +105,13 @@ def _naming(header: str, array: Field, leaf: Field, vocabulary: Vocabulary) -> f
     if leaf.name == "name":
         phrases.append(phrase_of("name", (array.name,), leaf.title, leaf.description))
     return max(vocabulary.closeness(header, phrase) for phrase in phrases)
+
+
+def _measured(leaf: Field, header: str, grid: Grid) -> bool:
+    """Tell whether a column's numbers are in what the property asks for, as far as that is said."""
+    if leaf.kind not in ("number", "integer"):
+        return True
+    return fits(leaf, header, context=f"{grid.heading} {grid.above}")
 
 
 def _castable(leaf: Field, cells: list[str], customs: Customs) -> bool:
@@ -125,6 +135,8 @@ def _items(
         for column, (leaf, score) in matched.items():
             cell = row[column] if column < len(row) else ""
             value: Any = cast(cell, leaf, customs)
+            if leaf.kind in ("number", "integer") and not fits(leaf, "", cell):
+                continue
             if value is not MISSING:
                 found[leaf.name] = Value(value, score, ((evidence.spot_of(cell, grid.spot), cell),))
         yield found

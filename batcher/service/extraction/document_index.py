@@ -24,6 +24,7 @@ Rows = list[list[str]]
 WORD_GAP: Final = 1.2  # widths of a letter; a wider gap separates two pieces of a line
 # Fraction of the page's height; a block no higher than this is one line, and its box is the line's.
 LINE_HEIGHT: Final = 0.025
+LONGEST_CAPTION: Final = 200  # characters of a text above a table that speaks of the table
 _CELL: Final = re.compile(r"(?<!\\)\|")
 _RULE: Final = re.compile(r":?-{3,}:?")
 _BETWEEN: Final = re.compile(r"(?<!\s)\s{1,2}[·•|¦]\s+|\t+|\s{3,}")
@@ -50,11 +51,15 @@ class TextLine:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table. Its first row may be a header; `heading` is the nearest heading above it."""
+    """A table. Its first row may be a header; `heading` is the nearest heading above it.
+
+    `above` is the text right above it, "" if that is a passage.
+    """
 
     rows: Rows
     spot: Spot
     heading: str = ""
+    above: str = ""
 
 
 @dataclass(frozen=True)
@@ -234,12 +239,14 @@ def _within(inner: Box, outer: Box) -> bool:
 
 
 def _grids(blocks: Iterable[Mapping[str, Any]]) -> Iterator[Grid]:
-    heading = ""
+    heading = above = ""
     for block in blocks:
         if block["type"] in ("Title", "Section Header"):
             heading = block["content"]
         if block["type"] == "Table" and (rows := rows_of(block["content"])):
-            yield Grid(rows, spot_of_block(block), heading)
+            yield Grid(rows, spot_of_block(block), heading, above)
+        is_passage = block["type"] == "Table" or len(block["content"]) > LONGEST_CAPTION
+        above = "" if is_passage else block["content"]
 
 
 def spot_of_block(block: Mapping[str, Any]) -> Spot:

@@ -10,12 +10,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any, Final
 
 from batcher.service.extraction.columns import table_rows
 from batcher.service.extraction.document_index import Evidence, spot_of_block
 from batcher.service.extraction.found import Tree, Value
 from batcher.service.extraction.heuristics import KINDS_OF_PAPER, Unlabelled
+from batcher.service.extraction.measures import fits
 from batcher.service.extraction.pairs import Pair, pairs_of
 from batcher.service.extraction.schema import Field
 from batcher.service.extraction.values import MISSING, Customs, cast, customs_of, is_percent
@@ -43,10 +45,12 @@ EVEN: Final = 0.02  # scores that differ by less are equally good
 RATES: Final = frozenset({"rate", "percent", "percentage", "share"})
 SUMS: Final = frozenset("amount total subtotal price sum balance fee tax vat cost due".split())
 NUMBERED: Final = frozenset({"number", "id"})
+BIRTHS: Final = frozenset({"birth", "born", "dob", "birthday", "birthdate"})
 DATED: Final = frozenset({"date", "day"})
 ENUMERATED: Final = 0.9  # factor for items that are separated only by commas in a text
 # factor for items of a list below a heading, since how far the heading applies is unclear
 _NUMBERED: Final = re.compile(r"\A\d{1,3}[.)]\s+")  # the number of a list's item
+_ISO_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _NONE: Final = re.compile(r"no [^\W\d]", re.IGNORECASE)  # a label that denies the field
 LISTED: Final = 0.9
 
@@ -76,6 +80,7 @@ class _Filling:
     pairs: list[Pair] = field(init=False)
     values: Mapping[tuple[str, ...], Value] = field(init=False)
     names: frozenset[frozenset[str]] = field(init=False)
+    today: str = field(default_factory=lambda: date.today().isoformat())
 
     def __post_init__(self) -> None:
         self.customs = customs_of(_texts(self.evidence))
@@ -134,8 +139,20 @@ class _Filling:
                 if known[pair.label, index] < THRESHOLD or not _plausible(leaf, pair):
                     continue
                 value = cast(pair.value, leaf, self.customs)
-                if value is not MISSING:
+                if value is not MISSING and not self._is_to_come(leaf, value):
                     yield _Claim(score, index, number, value)
+
+    def _is_to_come(self, leaf: Field, value: Any) -> bool:
+        """Tell whether a date of birth lies in the future: of a year in two figures the century is
+        unknown.
+        """
+        born = BIRTHS & {*words_of_name(leaf.name), *words_of(leaf.title)}
+        return (
+            bool(born)
+            and isinstance(value, str)
+            and _ISO_DAY.match(value) is not None
+            and (value > self.today)
+        )
 
     def _is_next_label(self, pair: Pair) -> bool:
         """Tell whether a pair without a colon has another field's name where a value should be."""
@@ -224,6 +241,8 @@ def _plausible(leaf: Field, pair: Pair) -> bool:
         return False
     if is_percent(pair.value) != bool(words & RATES):
         return False
+    if leaf.kind in ("number", "integer") and not words & RATES:
+        return fits(leaf, pair.label, pair.value, pair.context)
     if leaf.kind not in ("string", "any") or leaf.enum:
         return True
     if words & NUMBERED and re.fullmatch(r"\D{0,4}[\d.,']+[.,]\d\d\D{0,4}", pair.value):

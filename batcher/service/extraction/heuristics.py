@@ -12,9 +12,10 @@ from typing import Final
 
 from batcher.service.extraction.document_index import Evidence, spot_of_block
 from batcher.service.extraction.found import Value
+from batcher.service.extraction.measures import CODES, currencies_in
 from batcher.service.extraction.pairs import Pair
 from batcher.service.extraction.schema import Field
-from batcher.service.extraction.values import MISSING, Customs, cast, currencies_in
+from batcher.service.extraction.values import MISSING, Customs, cast
 from batcher.service.extraction.words import (
     THRESHOLD,
     Phrase,
@@ -67,7 +68,9 @@ class Unlabelled:
         """Return the currency if all amounts of the document are in the same one."""
         named = [(line.spot, line.text) for line in self.evidence.lines if currencies_in(line.text)]
         codes = {code for _, text in named for code in currencies_in(text)}
-        value = cast(codes.pop(), leaf, self.customs) if len(codes) == 1 else MISSING
+        value = (
+            cast(codes.pop(), leaf, self.customs) if len(codes) == 1 and codes <= CODES else MISSING
+        )
         return Value() if value is MISSING else Value(value, CURRENCY, (named[0],))
 
     def _means_supplier(self, leaf: Field) -> bool:

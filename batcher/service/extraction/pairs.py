@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from batcher.service.extraction.document_index import Box, Evidence, Grid, Spot, TextLine
@@ -47,12 +47,16 @@ _PERCENT: Final = re.compile(rf"(?P<label>[^\d%]+?)\s*\(?\s*(?P<value>{NUMBER}\s
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A label and a value with the value's place; `strength` is from 0 to 1."""
+    """A label and a value with the value's place; `strength` is from 0 to 1.
+
+    `context` is what stands above a table and may say that its amounts are in thousands.
+    """
 
     label: str
     value: str
     strength: float
     spot: Spot
+    context: str = ""
 
 
 def pairs_of(evidence: Evidence) -> Iterator[Pair]:
@@ -72,7 +76,9 @@ def pairs_of(evidence: Evidence) -> Iterator[Pair]:
     yield from _beside([line for line in lines if line.placed])
     yield from _under_headings(evidence)
     for grid in evidence.grids:
-        yield from _in_table(grid, evidence)
+        context = _context(grid)
+        for pair in _in_table(grid, evidence):
+            yield replace(pair, context=context)
 
 
 # --- in one line ----------------------------------------------------------------------------------
@@ -326,6 +332,12 @@ def _in_table(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
         for label, value in zip(*grid.rows, strict=False):
             if value.strip() and is_label(label):
                 yield Pair(label, value, 0.9, evidence.spot_of(value, grid.spot))
+
+
+def _context(grid: Grid) -> str:
+    """Return what stands above a table, with the corner between its labels and its columns."""
+    corner = grid.rows[0][:1] if len(grid.rows[0]) > 2 or _periods(grid) else []
+    return " ".join((grid.heading, grid.above, *corner))
 
 
 def _crossed(grid: Grid, evidence: Evidence) -> Iterator[Pair]:

@@ -6,25 +6,18 @@ them elsewhere (1,234.50 or 1.234,50); a date whose day and month can't be told 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
+from batcher.service.extraction.measures import CODES, UNITS
 from batcher.service.extraction.schema import Field
 from batcher.service.extraction.words import is_spelling_of
 
 MISSING: Final = object()
-CURRENCIES: Final = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "₹": "INR"}
-CODES: Final = frozenset(
-    "EUR USD GBP CHF JPY CNY INR AUD CAD NZD SEK NOK DKK PLN CZK HUF RON TRY ZAR BRL MXN".split()
-)
-UNITS: Final = frozenset(
-    "kg g mg t l ml m cm mm km m² km² pcs pc h hr hrs hour hours day days month months year years "
-    "page pages ° °c kwh "
-    "w kw v a lb lbs oz in ft min mins minutes s sec seconds".split()
-)
 MONTHS: Final = {
     **{name: number for number, names in enumerate(
         (
@@ -47,17 +40,22 @@ MONTHS: Final = {
 TRUE: Final = frozenset("yes y true x ja oui si sí 1 ☑ ☒ ✓ ✔ checked".split())
 FALSE: Final = frozenset("no n false nein non 0 ☐ unchecked".split())
 LONGEST: Final = 1_000  # characters of a string; longer text is a passage and no value
+_EITHER: Final = re.compile(r"[1-9]\d{0,2}\.\d{3}")  # a thousand, or a fraction in thousandths
 _FILLER: Final = re.compile(r"[\s_.\-–—…·*]+")  # a line to write on, or a dash for "nothing"
 SIGNS: Final = re.compile(r"[€$£¥₹]")
-_PRICED: Final = re.compile(r"([€$£¥₹])\s?\d|\d\s?([€$£¥₹])")
 NUMBER: Final = r"[-−+]?\d(?:[\d.,'’\u00a0\u202f ]*\d)?"
-_ISO: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{1,2}:\d{2}(?::\d{2})?)\S*)?")
+_ISO: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
 _NAMED: Final = re.compile(
     r"(?:\w+,? )?(\d{1,2})(?:st|nd|rd|th|\.)? (?:of |de )?([^\W\d]+)\.?,? (?:de )?(\d{4})"
 )
 _US_NAMED: Final = re.compile(r"(?:\w+, )?([^\W\d]+)\.? (\d{1,2})(?:st|nd|rd|th)?,? (\d{4})")
 _FIGURES: Final = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})")
-_TIME: Final = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
+_MOMENT: Final = re.compile(r"(?P<day>.*?\d)(?:T|,? (?:at )?)(?P<clock>\d{1,2}:\d{2}.*)")
+_CLOCK: Final = re.compile(
+    r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?P<rest>:[0-5]\d(?:\.\d{1,6})?)?"
+    r"(?:\s?(?P<half>[ap])\.?m\.?)?(?:\s?(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2}))?",
+    re.IGNORECASE,
+)
 _EMAIL: Final = re.compile(r"[^\s@<>]+@[^\s@<>]+\.\w+")
 _HYPHEN: Final = re.compile(r"(?<=[^\W\d_])[-_](?=[^\W\d_])")
 _URI: Final = re.compile(r"(?:https?://|www\.)\S+")
@@ -82,7 +80,9 @@ def customs_of(texts: Iterable[str]) -> Customs:
     for text in texts:
         for mark in re.findall(r"(?<![\d.,])\d{1,3}(?:[.,' ]\d{3})*([.,])\d{2}(?![\d.,])", text):
             marks[mark] += 1
-        for first, _, second, _ in _FIGURES.findall(text):
+        for first, mark, second, year in _FIGURES.findall(text):
+            if mark == "-" and len(year) == 2:
+                continue
             day = day or int(first) > 12
             month = month or int(second) > 12
     decimal = None if marks["."] == marks[","] else max(marks, key=lambda mark: marks[mark])
@@ -107,7 +107,10 @@ def cast(text: str, field: Field, customs: Customs) -> Any:
             return _number(text, customs)
         case "integer":
             number = _number(text, customs)
-            return int(number) if number is not MISSING and float(number).is_integer() else MISSING
+            is_whole = isinstance(number, int) or (
+                number is not MISSING and float(number).is_integer()
+            )
+            return int(number) if is_whole else MISSING
         case "boolean":
             word = text.casefold().rstrip(".")
             return True if word in TRUE else False if word in FALSE else MISSING
@@ -132,15 +135,8 @@ def looks_like_value(text: str) -> bool:
     return (
         _number(text, anyhow) is not MISSING
         or _date(text, anyhow) is not MISSING
-        or bool(_TIME.fullmatch(text))
+        or _clock(text) is not None
     )
-
-
-def currencies_in(text: str) -> set[str]:
-    """Return the ISO 4217 codes of the currencies that a text names by sign, word or code."""
-    signs = {CURRENCIES[sign] for found in _PRICED.findall(text) for sign in found if sign}
-    signs |= {"EUR"} if re.search(r"\beuros?\b", text, re.IGNORECASE) else set()
-    return signs | {word for word in re.findall(r"\b[A-Z]{3}\b", text) if word in CODES}
 
 
 def _string(text: str, field: Field, customs: Customs) -> Any:
@@ -150,7 +146,8 @@ def _string(text: str, field: Field, customs: Customs) -> Any:
         case "date-time":
             return _date(text, customs, with_time=True)
         case "time":
-            return text if _TIME.fullmatch(text) else MISSING
+            clock = _clock(text)
+            return MISSING if clock is None else clock
         case "email":
             return text if _EMAIL.fullmatch(text) else MISSING
         case "uri" | "url":
@@ -203,20 +200,31 @@ def _words_of_choice(text: str) -> list[str]:
 def _number(text: str, customs: Customs) -> Any:
     """Return an int, or a float if there are decimals.
 
-    A currency, a percent sign and a unit may stand beside the number, other words may not.
+    A currency, a percent sign and a unit may stand beside the number, other words may not. In
+    money an m stands for millions and is no unit.
     """
-    bare = SIGNS.sub("", text)
-    bare = " ".join(word for word in bare.split() if word.strip(".,").upper() not in CODES)
+    unsigned = SIGNS.sub("", text)
+    bare = " ".join(word for word in unsigned.split() if word.strip(".,").upper() not in CODES)
+    is_money = len(bare) < len(" ".join(text.split()))
     bare, negative = _without_sign(bare.removesuffix(",-").removesuffix(".-"))
     bare = re.sub(r"\s*(%|per ?cent|percent)$", "", bare, flags=re.IGNORECASE)
     match = re.fullmatch(rf"({NUMBER})(?:\s*([^\W\d_]+[²³]?\.?|°C?))?", bare)
-    if match is None or (match[2] and match[2].casefold().rstrip(".") not in UNITS):
+    if match is None or (match[2] and (is_money or not _is_unit(match[2].rstrip(".")))):
+        return MISSING
+    if is_money and customs.decimal is None and _EITHER.fullmatch(match[1]):
         return MISSING
     digits = _digits(match[1], customs)
     if digits is None:
         return MISSING
     value = float(digits) if "." in digits else int(digits)
+    if value == math.inf:
+        return MISSING
     return -value if negative else value
+
+
+def _is_unit(text: str) -> bool:
+    """Tell whether a text is a unit; one letter only as it is written, since an M is no metre."""
+    return text in UNITS or (len(text) > 1 and text.casefold() in UNITS)
 
 
 def _without_sign(text: str) -> tuple[str, bool]:
@@ -268,29 +276,61 @@ def _decimal_mark(text: str, customs: Customs) -> str:
 
 
 def _date(text: str, customs: Customs, *, with_time: bool = False) -> Any:
-    """Return an ISO 8601 date, or `MISSING` if the figures don't show which is the month."""
+    """Return an ISO 8601 date, or `MISSING` if the figures don't show which is the month.
+
+    With `with_time` a clock's time follows it if there is one; a time that is none makes no date.
+    """
     text = text.strip().rstrip(".")
+    moment = _MOMENT.fullmatch(text)
+    day = _date_alone(moment["day"] if moment else text, customs)
+    if day is MISSING or not moment or not with_time:
+        return day
+    clock = _clock(moment["clock"], with_seconds=True)
+    return MISSING if clock is None else f"{day}T{clock}"
+
+
+def _date_alone(text: str, customs: Customs) -> Any:
     if iso := _ISO.fullmatch(text):
-        return _day(int(iso[1]), int(iso[2]), int(iso[3]), iso[4] if with_time else None)
-    text, _, clock = (
-        text.partition(" ")
-        if re.search(r"\d \d{1,2}:\d{2}", text) and "/" in text
-        else (text, "", "")
-    )
+        return _day(int(iso[1]), int(iso[2]), int(iso[3]))
     if named := _NAMED.fullmatch(text):
         return _day(int(named[3]), MONTHS.get(named[2].casefold(), 0), int(named[1]))
     if named := _US_NAMED.fullmatch(text):
         return _day(int(named[3]), MONTHS.get(named[1].casefold(), 0), int(named[2]))
     if figures := _FIGURES.fullmatch(text):
-        return _by_figures(figures, customs, clock if with_time else None)
+        return _by_figures(figures, customs)
     return MISSING
 
 
-def _by_figures(match: re.Match[str], customs: Customs, clock: str | None) -> Any:
+def _clock(text: str, *, with_seconds: bool = False) -> str | None:
+    """Return a time of day in 24 hours, with its zone if that is said in figures or is UTC."""
+    match = _CLOCK.fullmatch(text.strip())
+    if match is None:
+        return None
+    hour = int(match["hour"])
+    half = (match["half"] or "").casefold()
+    if int(match["minute"]) > 59 or hour > 23 or (half and not 1 <= hour <= 12):
+        return None
+    if half:
+        hour = hour % 12 + (12 if half == "p" else 0)
+    zone = _zone(match["zone"] or "")
+    rest = match["rest"] or (":00" if with_seconds else "")
+    return None if zone is None else f"{hour:02}:{match['minute']}{rest}{zone}"
+
+
+def _zone(text: str) -> str | None:
+    if not text.startswith(("+", "-")):
+        return "Z" if text else ""
+    hours, minutes = text[1:3], text[-2:]
+    return f"{text[0]}{hours}:{minutes}" if int(hours) <= 14 and int(minutes) < 60 else None
+
+
+def _by_figures(match: re.Match[str], customs: Customs) -> Any:
     first = int(match[1])
     mark = match[2]
     second = int(match[3])
     year = int(match[4])
+    if mark == "-" and len(match[4]) == 2:
+        return MISSING  # the year may as well be the first
     year += 0 if year > 99 else 2000 if year < 70 else 1900
     day_first = mark == "." or first > 12 or (second <= 12 and customs.day_first is True)
     month_first = second > 12 or customs.day_first is False
@@ -298,12 +338,11 @@ def _by_figures(match: re.Match[str], customs: Customs, clock: str | None) -> An
         return MISSING
     if not (day_first or month_first or first == second):
         return MISSING
-    return _day(year, second, first, clock) if day_first else _day(year, first, second, clock)
+    return _day(year, second, first) if day_first else _day(year, first, second)
 
 
-def _day(year: int, month: int, day: int, clock: str | None = None) -> Any:
+def _day(year: int, month: int, day: int) -> Any:
     try:
-        found = date(year, month, day).isoformat()
+        return date(year, month, day).isoformat()
     except ValueError:
         return MISSING
-    return f"{found}T{clock if clock.count(':') == 2 else clock + ':00'}" if clock else found

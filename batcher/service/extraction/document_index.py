@@ -6,6 +6,7 @@ matching.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
@@ -26,6 +27,7 @@ WORD_GAP: Final = 1.2  # widths of a letter; a wider gap separates two pieces of
 LINE_HEIGHT: Final = 0.025
 LONGEST_CAPTION: Final = 200  # characters of a text above a table that speaks of the table
 _CELL: Final = re.compile(r"(?<!\\)\|")
+_CONTINUED: Final = re.compile(r"[\s(\[–—,.-]*\b(?:continued|cont(?:'|’)?d|cont|fortsetzung)\b.*$")
 _RULE: Final = re.compile(r":?-{3,}:?")
 _BETWEEN: Final = re.compile(r"(?<!\s)\s{1,2}[·•|¦]\s+|\t+|\s{3,}")
 
@@ -53,13 +55,19 @@ class TextLine:
 class Grid:
     """A table. Its first row may be a header; `heading` is the nearest heading above it.
 
-    `above` is the text right above it, "" if that is a passage.
+    `above` is the text right above it, "" if that is a passage. A table over several pages has
+    `spots`, one for each of its rows.
     """
 
     rows: Rows
     spot: Spot
     heading: str = ""
     above: str = ""
+    spots: tuple[Spot, ...] = ()
+
+    def spot_of_row(self, number: int) -> Spot:
+        """Return the place of the part of the table in which a row stands."""
+        return self.spots[number] if self.spots else self.spot
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,11 @@ class Evidence:
         for piece in self.pieces:
             found.setdefault((piece.spot.page, piece.text), []).append(piece.spot)
         return found
+
+    @cached_property
+    def tables(self) -> list[Grid]:
+        """The tables, each whole though it may go over several pages."""
+        return joined_across_pages(self.grids)
 
     def spot_of(self, text: str, around: Spot) -> Spot:
         """Return the place of a cell's text within the block `around`.
@@ -101,15 +114,24 @@ def gather(result: Mapping[str, Any], pages: frozenset[int] | None = None) -> Ev
 
 
 def rows_of(content: str) -> Rows:
-    """Return a table's cells from any of the formats in which a parse may write it."""
+    """Return a table's cells from any of the formats in which a parse may write it.
+
+    The format is told by the whole text: the first sign may be a cell's.
+    """
     text = content.strip()
-    if text.startswith("<"):
+    if text.startswith("<") and text.endswith(">") and "</tr>" in text.casefold():
         return _html_rows(text)
-    if text.startswith("[["):
-        return [[str(cell) for cell in row] for row in msgspec.json.decode(text)]
-    if text.startswith("|"):
+    if text.startswith("[[") and text.endswith("]]"):
+        with contextlib.suppress(msgspec.DecodeError):
+            rows = msgspec.json.decode(text, type=list[list[Any]])
+            return [[str(cell) for cell in row] for row in rows]
+    if all(line.startswith("|") and line.endswith("|") for line in _first_lines(text)):
         return _markdown_rows(text)
     return [row for row in csv.reader(io.StringIO(text)) if row]
+
+
+def _first_lines(text: str) -> list[str]:
+    return [line.strip() for line in text.split("\n", 2)[:2]]
 
 
 def box_of(bbox: Mapping[str, Any]) -> Box:
@@ -239,14 +261,21 @@ def _within(inner: Box, outer: Box) -> bool:
 
 
 def _grids(blocks: Iterable[Mapping[str, Any]]) -> Iterator[Grid]:
-    heading = above = ""
+    title = heading = above = ""
+    page = 0
+    has_tables = False  # the title itself, which then is the heading of a section
     for block in blocks:
+        text = block["content"]
         if block["type"] in ("Title", "Section Header"):
-            heading = block["content"]
-        if block["type"] == "Table" and (rows := rows_of(block["content"])):
+            title = title or text
+            repeats = text == title and block["bbox"]["page"] != page and not has_tables
+            if not (repeats and heading):
+                heading = text
+        if block["type"] == "Table" and (rows := rows_of(text)):
+            has_tables = has_tables or heading == title
             yield Grid(rows, spot_of_block(block), heading, above)
-        is_passage = block["type"] == "Table" or len(block["content"]) > LONGEST_CAPTION
-        above = "" if is_passage else block["content"]
+        above = "" if block["type"] == "Table" or len(text) > LONGEST_CAPTION else text
+        page = block["bbox"]["page"]
 
 
 def spot_of_block(block: Mapping[str, Any]) -> Spot:
@@ -273,14 +302,16 @@ def _html_rows(text: str) -> Rows:
 
 
 def joined_across_pages(grids: list[Grid]) -> list[Grid]:
-    """Merge consecutive tables that have the same header row."""
+    """Merge consecutive tables that have the same header row and stand below the same heading."""
     result: list[Grid] = []
-    for header, group in itertools.groupby(grids, key=lambda grid: grid.rows[0]):
+    for _, group in itertools.groupby(grids, key=lambda grid: (grid.rows[0], _section(grid))):
         first, *more = group
-        result.append(
-            replace(
-                first,
-                rows=[header, *first.rows[1:], *(row for grid in more for row in grid.rows[1:])],
-            )
-        )
+        parts = [(first.rows, first.spot), *((grid.rows[1:], grid.spot) for grid in more)]
+        rows = [row for part, _ in parts for row in part]
+        spots = tuple(spot for part, spot in parts for _ in part)
+        result.append(replace(first, rows=rows, spots=spots))
     return result
+
+
+def _section(grid: Grid) -> str:
+    return _CONTINUED.sub("", grid.heading.casefold()).strip()

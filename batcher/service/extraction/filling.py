@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Final
 
-from batcher.service.extraction.columns import table_rows
+from batcher.service.extraction.columns import rows_of_arrays, table_rows
 from batcher.service.extraction.document_index import Evidence, spot_of_block
 from batcher.service.extraction.found import Tree, Value
 from batcher.service.extraction.heuristics import KINDS_OF_PAPER, Unlabelled
@@ -79,6 +79,7 @@ class _Filling:
     vocabulary: Vocabulary = field(init=False)
     pairs: list[Pair] = field(init=False)
     values: Mapping[tuple[str, ...], Value] = field(init=False)
+    rows: Mapping[tuple[str, ...], list[Mapping[str, Value]]] = field(init=False)
     names: frozenset[frozenset[str]] = field(init=False)
     today: str = field(default_factory=lambda: date.today().isoformat())
 
@@ -99,6 +100,13 @@ class _Filling:
             leaf.path: found[leaf.path] if _is_there(found[leaf.path]) else alone.value(leaf)
             for leaf in leaves
         }
+
+        objects = [
+            array
+            for array in self.schema.arrays()
+            if array.item is not None and array.item.kind == "object"
+        ]
+        self.rows = rows_of_arrays(objects, self.evidence, self.vocabulary, self.customs)
 
     def tree(self, node: Field) -> Tree:
         match node.kind:
@@ -164,8 +172,7 @@ class _Filling:
         item = node.item
         assert item is not None
         if item.kind == "object":
-            rows = table_rows(node, self.evidence, self.vocabulary, self.customs)
-            return [_row_tree(item, row) for row in rows]
+            return [_row_tree(item, row) for row in self.rows[node.path]]
         if item.kind == "array":
             return []
         return list(self._scalars(node, item))

@@ -187,6 +187,10 @@ class Vocabulary:
         replaced = (meant != plain) + (said.words != phrase.words)
         return max(best, BY_SYNONYM ** max(1, replaced) * self._closeness(meant, said))
 
+    def meaning(self, text: str) -> tuple[str, ...]:
+        """Return the words of a text with synonyms replaced by the words they stand for."""
+        return self._meant(spelled(text))
+
     def _read(self, label: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         if label not in self._labels:
             self._labels[label] = words_of(label), self._meant(spelled(label))

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from batcher.reducto.api_types import JobType
-from batcher.reducto.request_schema import BODIES, Body, ClassifyBody, SplitBody
+from batcher.reducto.request_schema import BODIES, Body, ClassifyBody
 from batcher.service import older_requests
 from batcher.service.answers import InvalidRequest
 from batcher.service.jobs import JobLane, StoredJob
@@ -37,22 +37,9 @@ def read_request(body: bytes, type: JobType) -> Body:
     try:
         if older_requests.is_older(value):
             value = older_requests.told_today(value, type)
-        request = msgspec.convert(value, BODIES[type])
+        return msgspec.convert(value, BODIES[type])
     except msgspec.ValidationError as refusal:
         raise _explain(str(refusal)) from refusal
-    if isinstance(request, SplitBody):
-        _refuse_namesakes(request)
-    return request
-
-
-def _refuse_namesakes(request: SplitBody) -> None:
-    """Refuse two sections of one name: the answer maps names to pages, and would lose some."""
-    names: set[str] = set()
-    for place, section in enumerate(request.split_description):
-        if section.name in names:
-            message = f"Another section is named {section.name!r} as well"
-            raise InvalidRequest.at("body", "split_description", place, "name", msg=message)
-        names.add(section.name)
 
 
 def _check_whole(body: bytes) -> Any:

@@ -1,20 +1,10 @@
-"""Names of sections and groups of categories that would lose pages or mean nothing are refused."""
+"""Groups of categories that mean nothing are refused."""
 
 from __future__ import annotations
 
 import pytest
 
-SECTIONS = [{"name": "A", "description": "invoice"}, {"name": "A", "description": "lease"}]
 CATEGORIES = [{"category": "t", "criteria": ["total"]}]
-
-
-async def test_two_sections_of_one_name_are_refused(client):
-    """422 with the place of the second, since the answer maps names to pages."""
-    body = {"input": await client.upload(), "split_description": SECTIONS}
-    status, answer = await client.call("POST", "/split_async", json=body)
-    assert status == 422
-    (detail,) = answer["detail"]
-    assert detail["loc"] == ["body", "split_description", 1, "name"] and "'A'" in detail["msg"]
 
 
 @pytest.mark.parametrize("groups", [{"j": 3}, {"j": "subtotal"}, {"j": None}, {"j": [3]}, ["t"]])

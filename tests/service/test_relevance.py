@@ -126,6 +126,14 @@ def test_a_gap_of_one_page_is_bridged():
     assert mapped(sections, INVOICE, "", TERMS, "", INVOICE) == {"Invoices": [1, 2, 3, 4, 5]}
 
 
+def test_sections_of_one_name_share_its_pages():
+    """The answer maps names to pages, and loses none."""
+    asked = [{"name": "A", "description": text} for text in ("amount due", "terms, conditions")]
+    found = split(pages(INVOICE, TERMS), {"split_description": asked})
+    assert found["section_mapping"] == {"A": [1, 2]}
+    assert [one["pages"] for one in found["splits"]] == [[1], [2]]
+
+
 def partitions(*texts: str) -> list[dict[str, Any]]:
     asked = {"name": "Invoices", "description": "invoice, amount due", "partition_key": "number"}
     (found,) = split(pages(*texts), {"split_description": [asked]})["splits"]

@@ -51,7 +51,7 @@ def split(result: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, An
         for n, category in enumerate(categories)
     ]
     mapping: dict[str, list[int]] = {}
-    for one in splits:  # of a pipeline's sections two may have the same name
+    for one in splits:  # the description lets two have the same name
         mapping[one["name"]] = sorted({*mapping.get(one["name"], ()), *one["pages"]})
     return {"section_mapping": mapping, "splits": splits}
 

@@ -13,6 +13,7 @@ from batcher.service.extraction.citing import count_leaves, plain
 from batcher.service.extraction.document_index import gather
 from batcher.service.extraction.filling import fill
 from batcher.service.extraction.fitting import fitted
+from batcher.service.extraction.limits import heeds, limits_in
 from batcher.service.extraction.schema import read_schema, unheeded
 from batcher.service.parsing.pages import DocumentProblem
 
@@ -299,3 +300,23 @@ def test_false_is_a_schema_that_takes_nothing():
 def test_only_null_is_null():
     """A field of that type takes no text."""
     assert of_x({"type": "null"}, "hello") is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "is_read"),
+    [
+        (r"^(?:[A-Z]{2}|\d{3})-\d+\.\d+\.\d+$", "AB-1.22.333", True),
+        (r"^\(?\d{3}\)+[)*+]*$", "(030)*", True),
+        (r"^(a+)+$", "a" * 40 + "!", False),
+        (r"^(a|aa){2,}$", "a" * 40 + "!", False),
+        (r"^.*.*.*.*.*$", "a" * 5_000, True),
+    ],
+)
+def test_no_pattern_takes_long(pattern: str, text: str, is_read: bool) -> None:
+    """A search that has begun can't be stopped: what may take long isn't begun, and fits nothing;
+    where no text could be checked in time the schema's keyword is named.
+    """
+    named = unheeded(of(x={"type": "string", "pattern": pattern}))
+    assert bool(named) is not is_read
+    limits = tuple(limits_in({"pattern": pattern}))
+    assert heeds(text, limits) is (len(text) < 1_000)

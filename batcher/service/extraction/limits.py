@@ -31,6 +31,13 @@ READ: Final = frozenset("date date-time time email uri url".split())
 STORED: Final = frozenset("int32 int64 float double".split())
 
 
+# What a pattern holds that repeats nothing: escaped signs, and classes of signs.
+_ONE_SIGN: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+_REPETITION: Final = re.compile(r"[*+]|\{\d*,\d*\}")
+_REPEATED_GROUP: Final = re.compile(r"\)(?:[*+]|\{)")
+MOST_STEPS: Final = 5_000_000  # of a search, at worst; a quarter of a second
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -51,6 +58,13 @@ def _is_read_by(reader: Callable[[str], Any]) -> Callable[[str], bool]:
     return is_read
 
 
+def _is_found(pattern: str, text: str) -> bool:
+    """Search a text. One that might take too long fits nothing, since it can't be checked."""
+    repetitions = len(_REPETITION.findall(_ONE_SIGN.sub(".", pattern)))
+    steps = len(text) ** (repetitions + 1) / math.factorial(repetitions + 1)
+    return steps <= MOST_STEPS and re.search(pattern, text) is not None
+
+
 OF_NUMBERS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "minimum": lambda value, least: value >= least,
     "maximum": lambda value, most: value <= most,
@@ -61,7 +75,7 @@ OF_NUMBERS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 OF_TEXTS: Final[Mapping[str, Callable[[str, Any], bool]]] = {
     "minLength": lambda text, least: len(text) >= least,
     "maxLength": lambda text, most: len(text) <= most,
-    "pattern": lambda text, pattern: re.search(pattern, text) is not None,
+    "pattern": lambda text, pattern: _is_found(pattern, text),
     "format": lambda text, name: FORMATS[name](text),
 }
 FORMATS: Final[Mapping[str, Callable[[str], bool]]] = {
@@ -119,9 +133,12 @@ def _is_limit(keyword: str, limit: Any) -> bool:
 
 
 def _is_pattern(text: str) -> bool:
-    """Tell whether Python reads a pattern of JavaScript's; nearly all are the same in both."""
+    """Tell whether Python reads a pattern of JavaScript's; nearly all are the same in both.
+
+    A group that is repeated may take for ever, and nothing could stop it.
+    """
     try:
         re.compile(text)
     except (re.error, RecursionError, OverflowError):
         return False
-    return True
+    return not _REPEATED_GROUP.search(_ONE_SIGN.sub(".", text))

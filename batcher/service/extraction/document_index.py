@@ -27,7 +27,9 @@ WORD_GAP: Final = 1.2  # widths of a letter; a wider gap separates two pieces of
 LINE_HEIGHT: Final = 0.025
 LONGEST_CAPTION: Final = 200  # characters of a text above a table that speaks of the table
 _CELL: Final = re.compile(r"(?<!\\)\|")
-_CONTINUED: Final = re.compile(r"[\s(\[–—,.-]*\b(?:continued|cont(?:'|’)?d|cont|fortsetzung)\b.*$")
+_CONTINUED: Final = re.compile(
+    r"[\s(\[–—,.-]{0,3}\b(?:continued|cont(?:'|’)?d|cont|fortsetzung)\b.*$"
+)
 _RULE: Final = re.compile(r":?-{3,}:?")
 _BETWEEN: Final = re.compile(r"(?<!\s)\s{1,2}[·•|¦]\s+|\t+|\s{3,}")
 
@@ -85,6 +87,14 @@ class Evidence:
         found: dict[tuple[int, str], list[Spot]] = {}
         for piece in self.pieces:
             found.setdefault((piece.spot.page, piece.text), []).append(piece.spot)
+        return found
+
+    @cached_property
+    def by_block(self) -> Mapping[int, list[TextLine]]:
+        """The pieces by the `id` of their block."""
+        found: dict[int, list[TextLine]] = {}
+        for piece in self.pieces:
+            found.setdefault(id(piece.spot.block), []).append(piece)
         return found
 
     @cached_property

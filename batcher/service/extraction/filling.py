@@ -127,28 +127,26 @@ class _Filling:
         for claim in claims:
             best.setdefault(claim.leaf, claim.score)
         granted = [claim for claim in claims if _is_best(claim, wanted_by[claim.pair], best)]
+        granted_to: dict[int, list[_Claim]] = {}
+        for claim in granted:
+            granted_to.setdefault(claim.leaf, []).append(claim)
         for index in range(len(leaves)):
-            yield _agreed([claim for claim in granted if claim.leaf == index], self.pairs)
+            yield _agreed(granted_to.get(index, []), self.pairs)
 
     def _claims(self, leaves: list[Field]) -> list[_Claim]:
         """Return which field could take which pair's value, the best score first."""
         return sorted(self._each_claim(leaves), key=lambda claim: -claim.score)
 
     def _each_claim(self, leaves: list[Field]) -> Iterator[_Claim]:
-        phrases = [phrase_for(leaf) for leaf in leaves]
-        known: dict[tuple[str, int], float] = {}
+        named = _Named(leaves, self.vocabulary)
         for number, pair in enumerate(self.pairs):
             if self._is_next_label(pair):
                 continue
-            for index, leaf in enumerate(leaves):
-                if (pair.label, index) not in known:
-                    known[pair.label, index] = self.vocabulary.closeness(pair.label, phrases[index])
-                score = known[pair.label, index] * pair.strength
-                if known[pair.label, index] < THRESHOLD or not _plausible(leaf, pair):
-                    continue
-                value = cast(pair.value, leaf, self.customs)
+            for index, closeness in named.by(pair.label):
+                leaf = leaves[index]
+                value = cast(pair.value, leaf, self.customs) if _plausible(leaf, pair) else MISSING
                 if value is not MISSING and not self._is_to_come(leaf, value):
-                    yield _Claim(score, index, number, value)
+                    yield _Claim(closeness * pair.strength, index, number, value)
 
     def _is_to_come(self, leaf: Field, value: Any) -> bool:
         """Tell whether a date of birth lies in the future: of a year in two figures the century is
@@ -219,6 +217,32 @@ class _Filling:
             value = cast(part, item, self.customs)
             if value is not MISSING:
                 yield Value(value, found.score * ENUMERATED, found.spots)
+
+
+class _Named:
+    """Finds the fields that a label names, looking only at those that share a word with it."""
+
+    def __init__(self, leaves: list[Field], vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._phrases = [phrase_for(leaf) for leaf in leaves]
+        self._found: dict[str, list[tuple[int, float]]] = {}
+        self._by_key: dict[str, list[int]] = {}
+        for index, phrase in enumerate(self._phrases):
+            for key in vocabulary.keys_of(phrase):
+                self._by_key.setdefault(key, []).append(index)
+
+    def by(self, label: str) -> list[tuple[int, float]]:
+        """Return the indexes of the fields that a label names, each with how well it does."""
+        if label not in self._found:
+            self._found[label] = list(self._scored(label))
+        return self._found[label]
+
+    def _scored(self, label: str) -> Iterator[tuple[int, float]]:
+        keys = self._vocabulary.keys(label)
+        for index in sorted({index for key in keys for index in self._by_key.get(key, ())}):
+            closeness = self._vocabulary.closeness(label, self._phrases[index])
+            if closeness >= THRESHOLD:
+                yield index, closeness
 
 
 def _is_there(value: Value) -> bool:

@@ -375,8 +375,9 @@ def _is_amount(text: str) -> bool:
 def _stacked(grid: Grid, evidence: Evidence) -> Iterator[Pair]:
     """Yield the pairs of a form's cells, which hold a label and the value below it."""
     cells = {cell for row in grid.rows for cell in row}
-    inside = [piece for piece in evidence.pieces if piece.spot.block is grid.spot.block]
-    inside.sort(key=lambda piece: piece.spot.box[1])
+    inside = sorted(
+        evidence.by_block.get(id(grid.spot.block), []), key=lambda piece: piece.spot.box[1]
+    )
     for index, piece in enumerate(inside):
         below = _below(piece, inside, index)
         if below is not None and f"{piece.text} {below.text}" in cells and is_label(piece.text):

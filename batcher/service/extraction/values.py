@@ -40,6 +40,8 @@ MONTHS: Final = {
 TRUE: Final = frozenset("yes y true x ja oui si sí 1 ☑ ☒ ✓ ✔ checked".split())
 FALSE: Final = frozenset("no n false nein non 0 ☐ unchecked".split())
 LONGEST: Final = 1_000  # characters of a string; longer text is a passage and no value
+# Groups are bounded, or long rows of figures would be read anew from each of their groups.
+_WITH_CENTS: Final = re.compile(r"(?<![\d.,])\d{1,3}(?:[.,' ]\d{3}){0,6}([.,])\d{2}(?![\d.,])")
 _EITHER: Final = re.compile(r"[1-9]\d{0,2}\.\d{3}")  # a thousand, or a fraction in thousandths
 _FILLER: Final = re.compile(r"[\s_.\-–—…·*]+")  # a line to write on, or a dash for "nothing"
 SIGNS: Final = re.compile(r"[€$£¥₹]")
@@ -78,7 +80,7 @@ def customs_of(texts: Iterable[str]) -> Customs:
     marks = {",": 0, ".": 0}
     day = month = False
     for text in texts:
-        for mark in re.findall(r"(?<![\d.,])\d{1,3}(?:[.,' ]\d{3})*([.,])\d{2}(?![\d.,])", text):
+        for mark in _WITH_CENTS.findall(text):
             marks[mark] += 1
         for first, mark, second, year in _FIGURES.findall(text):
             if mark == "-" and len(year) == 2:

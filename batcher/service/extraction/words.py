@@ -46,7 +46,7 @@ NEGATION: Final = re.compile(
 )
 
 _LISTED: Final = re.compile(r"\s*\(?\d{1,3}(?:\.\d{1,3})*[.)]?\s")  # a number before a list's item
-_RATE: Final = re.compile(r"\d[\d.,]*\s?%")
+_RATE: Final = re.compile(r"(?<![\d.,])\d[\d.,]*\s?%")
 
 PHRASES: Final = (  # regular expressions over plain lower-case words, applied in this order
     (r"\btotal (?:excl|excluding|before|without|net of) (?:vat|tax|gst)\b", "subtotal"),
@@ -187,6 +187,17 @@ class Vocabulary:
         replaced = (meant != plain) + (said.words != phrase.words)
         return max(best, BY_SYNONYM ** max(1, replaced) * self._closeness(meant, said))
 
+    def keys(self, label: str) -> frozenset[str]:
+        """Return the keys of a label; it names no field that shares none of them."""
+        plain, meant = self._read(label)
+        return _keys((*plain, *meant))
+
+    def keys_of(self, phrase: Phrase) -> frozenset[str]:
+        """Return the keys of a field."""
+        said = self._said(phrase)
+        of_phrases = ((one.words, one.parents, one.described) for one in (phrase, said))
+        return _keys(word for sets in of_phrases for words in sets for word in words)
+
     def meaning(self, text: str) -> tuple[str, ...]:
         """Return the words of a text with synonyms replaced by the words they stand for."""
         return self._meant(spelled(text))
@@ -285,6 +296,11 @@ def described(title: str, description: str) -> frozenset[str]:
 
 def _likeness(word: str, among: Iterable[str]) -> float:
     return max((_alike(word, other) for other in among), default=0.0)
+
+
+def _keys(words: Iterable[str]) -> frozenset[str]:
+    """Return what two words that are alike have in common: themselves, or one of their forms."""
+    return frozenset(key for word in words for key in (word, *_forms(word)))
 
 
 def is_spelling_of(word: str, other: str) -> bool:

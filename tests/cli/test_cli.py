@@ -776,10 +776,11 @@ async def test_the_first_ctrl_c_brings_home_and_the_second_stops_now(
     """Exit 3 both times; the same words then finish the batch, and every document was paid for
     once.
     """
-    peer.service.work = lambda job: (1.5, None)
+    peer.hold_jobs()
     process = await start(*words)
     await peer.has_jobs(6)
     process.send_signal(signal.SIGINT)
+    peer.end_jobs()
     _, err = await process.communicate()
     assert process.returncode == 3
     assert "rerun the same command" in err.decode()
@@ -798,7 +799,7 @@ async def test_a_terminal_that_goes_away_ends_the_run_in_good_order(
     words: tuple[object, ...], peer: Peer, out: Path
 ) -> None:
     """What was submitted is fetched, and what nobody can hear any more changes nothing."""
-    peer.service.work = lambda job: (1.5, None)
+    peer.hold_jobs()
     ours, terminal = os.openpty()
 
     def on_it() -> None:
@@ -812,6 +813,7 @@ async def test_a_terminal_that_goes_away_ends_the_run_in_good_order(
     await peer.has_jobs(6)
     os.close(ours)
     process.send_signal(signal.SIGHUP)  # as the shell does, too
+    peer.end_jobs()
     await process.communicate()
     assert process.returncode == 3
     assert rows(out, "SELECT exit_code FROM runs") == [(3,)]

@@ -106,11 +106,12 @@ async def test_jobs_in_flight_come_home_where_a_source_cannot_be_used(
     inbox.with_name("words.txt").write_text("sesame\n")
     path = manifest(source)
     sent = 3 if source == LISTING else 7
-    peer.service.work = lambda job: (2.0, None)
+    peer.hold_jobs()
     process = await start("run", path)
     await peer.has_jobs(sent)
     process.kill()
     await process.communicate()
+    peer.end_jobs()
     told = spoil(inbox)
     said = await batcher("run", path)
     assert said.code == 2 and told in said.err, said.err
@@ -142,7 +143,7 @@ async def test_a_folder_that_is_gone_is_told_with_what_is_in_flight(
     inbox: Path, peer: Peer, out: Path
 ) -> None:
     """And with the command that brings it home: there is no manifest that says whose it is."""
-    peer.service.work = lambda job: (2.0, None)
+    peer.hold_jobs()
     words = ("run", inbox, "-o", out, "--service", peer.url)
     process = await start(*words)
     await peer.has_jobs(6)
@@ -152,6 +153,7 @@ async def test_a_folder_that_is_gone_is_told_with_what_is_in_flight(
     said = await batcher(*words)
     assert said.code == 2
     assert "6 jobs are in flight" in said.err and f"batcher run {out} --collect" in said.err
+    peer.end_jobs()
     assert (await batcher("run", out, "--collect")).code == 0
     assert len(list(out.rglob("*.txt.json"))) == 6
     assert "in flight" not in (await batcher(*words)).err

@@ -99,6 +99,16 @@ class Peer:
         self.accepted.set()
         return job
 
+    def hold_jobs(self) -> None:
+        """Let no job end before `end_jobs` is called, however long a machine takes until then."""
+        self.service.work = lambda job: (1e9, None)
+
+    def end_jobs(self) -> None:
+        """End all jobs now, and those to come at once."""
+        self.service.work = lambda job: (0.0, None)
+        for job in self.service.jobs.values():
+            job.ends_at = self.service.clock()
+
     async def has_jobs(self, number: int) -> None:
         """Returns when so many submissions have been accepted."""
         while len(self.service.jobs) < number:

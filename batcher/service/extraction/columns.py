@@ -138,7 +138,8 @@ def _matched(
         ):
             # Two headers fit one property equally well, or one header two properties: don't guess.
             continue
-        if _measured(leaves[index], header[column], grid) and _castable(
+        context = f"{grid.heading} {grid.above}"
+        if fits(leaves[index], header[column], context=context) and _castable(
             leaves[index], [row[column] for row in body if column < len(row)], customs
         ):
             found[column] = (leaves[index], score)
@@ -152,13 +153,6 @@ def _naming(header: str, array: Field, leaf: Field, vocabulary: Vocabulary) -> f
     if leaf.name == "name":
         phrases.append(phrase_of("name", (array.name,), leaf.title, leaf.description))
     return max(vocabulary.closeness(header, phrase) for phrase in phrases)
-
-
-def _measured(leaf: Field, header: str, grid: Grid) -> bool:
-    """Tell whether a column's numbers are in what the property asks for, as far as that is said."""
-    if leaf.kind not in ("number", "integer"):
-        return True
-    return fits(leaf, header, context=f"{grid.heading} {grid.above}")
 
 
 def _castable(leaf: Field, cells: list[str], customs: Customs) -> bool:
@@ -187,8 +181,7 @@ def _cells(
     for column, (leaf, score) in matched.items():
         cell = row[column] if column < len(row) else ""
         value: Any = cast(cell, leaf, customs)
-        is_measured = leaf.kind not in ("number", "integer") or fits(leaf, "", cell)
-        if value is not MISSING and is_measured:
+        if value is not MISSING and fits(leaf, "", cell):
             yield leaf.name, Value(value, score, ((evidence.spot_of(cell, spot), cell),))
 
 

@@ -49,10 +49,10 @@ BIRTHS: Final = frozenset({"birth", "born", "dob", "birthday", "birthdate"})
 DATED: Final = frozenset({"date", "day"})
 ENUMERATED: Final = 0.9  # factor for items that are separated only by commas in a text
 # factor for items of a list below a heading, since how far the heading applies is unclear
+LISTED: Final = 0.9
 _NUMBERED: Final = re.compile(r"\A\d{1,3}[.)]\s+")  # the number of a list's item
 _ISO_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _NONE: Final = re.compile(r"no [^\W\d]", re.IGNORECASE)  # a label that denies the field
-LISTED: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)

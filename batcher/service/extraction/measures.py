@@ -101,8 +101,11 @@ def scale_of(text: str) -> int:
 def fits(field: Field, label: str, value: str = "", context: str = "") -> bool:
     """Tell whether a number is in the scale, the unit and the currency that its field names.
 
-    `context` is what stands above a table. A number that says nothing of a unit fits.
+    `context` is what stands above a table. A number that says nothing of a unit fits, and so does
+    whatever is asked for as no number.
     """
+    if field.kind not in ("number", "integer"):
+        return True
     about = f"{field.name.replace('_', ' ')} {field.title} {NEGATION.sub(' ', field.description)}"
     if scale_of(f"{label} {context}") not in (1, scale_of(about)):
         return False

@@ -52,6 +52,7 @@ class Derived(NamedTuple):
 
 
 _SAVED: Final = "d.current = 1 AND d.state = 'saved' AND d.output_sha256 IS NOT NULL"
+_OLDER: Final = f"NOT ({_SAVED} AND d.output_sha256 = x.result_sha256)"
 NOTHING: Final = ""  # stands for the file where it couldn't be made
 OF_RESULTS: Final = ("markdown", "jsonl", "parquet")  # the formats of `output.formats` besides JSON
 _MADE: Final = (
@@ -137,7 +138,7 @@ def outdated(connection: sqlite3.Connection, format: str) -> list[str]:
     sql = (
         "SELECT DISTINCT x.file FROM derived x JOIN documents d ON d.id = x.document WHERE "
         "x.format = ? AND x.file <> ?"
-        f" AND NOT ({_SAVED} AND d.output_sha256 = x.result_sha256)"
+        f" AND {_OLDER}"
     )
     return [row[0] for row in connection.execute(sql, (format, NOTHING))]
 
@@ -167,7 +168,7 @@ def all_outdated(
         "SELECT DISTINCT x.format, x.file, d.source FROM derived x JOIN documents d"
         " ON d.id = x.document WHERE x.format IN (SELECT value FROM json_each(?))"
         " AND x.file <> ?"
-        f" AND NOT ({_SAVED} AND d.output_sha256 = x.result_sha256)"
+        f" AND {_OLDER}"
         f" AND (x.format = 'parquet' OR EXISTS ({newer})) ORDER BY x.format, x.file, d.source"
     )
     values = (json.dumps(list(formats)), NOTHING)

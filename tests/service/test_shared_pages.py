@@ -94,11 +94,13 @@ def text_of(answer: dict) -> str:
 
 async def test_a_long_scan_is_read_by_two_workers(two: Client, scan: Scan, tmp_path: Path):
     """Each page once, and the answer has them in order."""
-    gate = tmp_path / "gate"
-    source = await two.upload(scan.content(f"own await {gate}"))
+    own, other = tmp_path / "own", tmp_path / "other"
+    source = await two.upload(scan.content(f"own await {own}", f"other await {other}"))
     job = await two.submit(source)
+    await scan.has("own")
+    other.touch()
     await scan.has("other", 3)
-    gate.touch()
+    own.touch()
     assert text_of(await two.end_of(job)) == scan.text
     assert len({note.process for note in scan.notes}) == 2
     assert scan.times_read() == Counter(range(1, 13))

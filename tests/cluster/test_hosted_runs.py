@@ -19,6 +19,8 @@ from aiohttp import web
 from lending import process_at, session_of
 from peer import KEY, Peer, listening
 
+pytestmark = pytest.mark.timeout(400)  # Ray starts a process for all that is asked of it
+
 LARGE = 1_200_000  # bytes
 SIGNATURE = "canary-51d0-signature-of-an-address"
 

@@ -34,6 +34,8 @@ from batcher.errors import ClusterLost, ClusterUnusable
 from batcher.service.shared_pages import SharedDocuments, SharedPages
 from batcher.service.tasks import Report, Task
 
+pytestmark = pytest.mark.timeout(400)  # Ray starts a process for all that is asked of it
+
 
 def wanted(address: str, **more: object) -> Wanted:
     return Wanted(address=address, parser=PARSER, shared="", **more)  # type: ignore[arg-type]

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from lending import session_of
 
+pytestmark = pytest.mark.timeout(400)  # Ray starts a process for all that is asked of it
+
 DOCUMENTS = 12
 SECRET = "canary-3f9c-key-that-nobody-may-see"
 PASSWORD = "canary-77aa-password-of-a-document"

@@ -20,8 +20,8 @@ from sickness import DEFECTS
 from trial import Mode, laboratory
 
 NO_POWER_CUTS = why_no_power_cuts()
-STEP = int(os.environ.get("FAULTS_STEP", "90"))  # of some 270 calls, from a random one on
-CUTS = int(os.environ.get("FAULTS_CUTS", "5"))
+STEP = int(os.environ.get("FAULTS_STEP", "130"))  # of some 270 calls, from a random one on
+CUTS = int(os.environ.get("FAULTS_CUTS", "3"))
 
 pytestmark = [
     pytest.mark.skipif(

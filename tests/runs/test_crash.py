@@ -19,8 +19,8 @@ import pytest
 from batcher.ledger.connection import reader
 from batcher.maintenance.verify import verify
 
-DOCUMENTS = int(os.environ.get("CRASH_DOCUMENTS", "80"))
-KILLS = int(os.environ.get("CRASH_KILLS", "8"))
+DOCUMENTS = int(os.environ.get("CRASH_DOCUMENTS", "40"))
+KILLS = int(os.environ.get("CRASH_KILLS", "4"))
 SEED = int(os.environ.get("CRASH_SEED", str(random.SystemRandom().randrange(1 << 32))))
 
 

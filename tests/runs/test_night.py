@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import commandline
 import pytest
 from aiohttp import web
 from peer import KEY, UNPROCESSABLE, Peer, listening, once, says
@@ -67,16 +68,8 @@ def unsent(summary: Summary) -> int:
 
 async def batcher(*words: object) -> tuple[int, str, str]:
     """The command line in a process of its own: exit code, stdout, stderr."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "batcher",
-        *map(str, words),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    return process.returncode or 0, out.decode(), err.decode()
+    said = await commandline.batcher(*words)
+    return said.code, said.out, said.err
 
 
 # --- limits ---------------------------------------------------------------------------------------

@@ -7,14 +7,12 @@ import io
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 import tracemalloc
 from datetime import datetime
 from pathlib import Path
 
 import pytest
-from commandline import batcher, rows
+from commandline import batcher, rows, start
 from ledgers import make_ledger
 from peer import UNPROCESSABLE, Peer, says
 
@@ -28,21 +26,11 @@ Words = tuple[object, ...]
 ODD = (b"with space.txt", b"two\nlines.txt", b"latin-\xe9.txt", b"a[1]*.txt", b"back\\slash.txt")
 
 
-def raw(*words: object, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """The command line, with bytes in and out."""
-    return subprocess.run(
-        [sys.executable, "-m", "batcher", *map(str, words)],
-        input=stdin,
-        capture_output=True,
-        check=False,
-    )
-
-
-def writing_to(stdout: int, words: Words) -> subprocess.CompletedProcess[bytes]:
-    """The command line, with a stdout that is closed here afterwards."""
-    command = [sys.executable, "-m", "batcher", *map(str, words)]
-    with os.fdopen(stdout, "wb") as there:
-        return subprocess.run(command, stdout=there, stderr=subprocess.PIPE, check=False)
+async def raw(*words: object, stdin: bytes = b"") -> tuple[int | None, bytes, bytes]:
+    """The command line's exit code, with bytes in and out."""
+    process = await start(*words, stdin=stdin)
+    out, err = await process.communicate()
+    return process.returncode, out, err
 
 
 @pytest.fixture
@@ -66,13 +54,13 @@ async def test_a_list_of_failures_is_taken_up_by_retry_whatever_the_names(failed
     """Lines and names ended by NUL, through a pipe: each document is meant, and no other."""
     names = {row[0] for row in rows(failed, "SELECT source FROM documents")}
     for more in ((), ("-0",)):
-        told = raw("failures", failed, "--match", "*[!0-9].txt", "--paths", *more)
-        listed = told.stdout.split(b"\0" if more else b"\n")[:-1]
-        assert len(listed) == len(ODD) and told.returncode == 0
+        code, told, _ = await raw("failures", failed, "--match", "*[!0-9].txt", "--paths", *more)
+        listed = told.split(b"\0" if more else b"\n")[:-1]
+        assert len(listed) == len(ODD) and code == 0
         if more:
             assert sorted(listed) == sorted(ODD)
-        done = raw("retry", failed, "--from-file", "-", stdin=told.stdout)
-        assert (done.returncode, b"5 documents are in the queue again" in done.stderr) == (0, True)
+        code, _, said = await raw("retry", failed, "--from-file", "-", stdin=told)
+        assert (code, b"5 documents are in the queue again" in said) == (0, True)
         assert queued(failed) == {name for name in names if "letter" not in str(name)}
         with sqlite3.connect(failed / ".batcher" / "ledger.db") as ledger:
             ledger.execute("UPDATE documents SET state = 'failed' WHERE state = 'queued'")
@@ -80,20 +68,16 @@ async def test_a_list_of_failures_is_taken_up_by_retry_whatever_the_names(failed
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's own")
-@pytest.mark.parametrize(
-    "form", [("--csv",), ("--paths",), ("-0",), ("--json", "--documents"), ("--json",), ()]
-)
-async def test_a_list_that_could_not_be_written_is_no_success(
-    form: tuple[str, ...], failed: Path
-) -> None:
+async def test_a_list_that_could_not_be_written_is_no_success(failed: Path) -> None:
     """Exit 3 on a full disk, and 1 where the reader is gone, in every form."""
-    command = ("failures", failed, *form)
-    said = writing_to(os.open("/dev/full", os.O_WRONLY), command)
-    assert (said.returncode, b"stdout: No space left" in said.stderr) == (3, True)
-    reading, writing = os.pipe()
-    os.close(reading)
-    gone = writing_to(writing, command)
-    assert (gone.returncode, gone.stderr) == (1, b"")
+    for form in (("--csv",), ("--paths",), ("-0",), ("--json", "--documents"), ("--json",), ()):
+        command = ("failures", failed, *form)
+        said = await batcher(*command, stdout=os.open("/dev/full", os.O_WRONLY))
+        assert (said.code, "stdout: No space left" in said.err) == (3, True), form
+        reading, writing = os.pipe()
+        os.close(reading)
+        gone = await batcher(*command, stdout=writing)
+        assert (gone.code, gone.err) == (1, ""), form
 
 
 async def test_what_fits_nothing_is_told_and_nothing_is_done(failed: Path, tmp_path: Path) -> None:
@@ -122,8 +106,9 @@ async def test_a_pattern_or_a_list_pays_for_nothing_that_may_be_paid(failed: Pat
         held = "(SELECT id FROM documents WHERE state = 'held')"
         ledger.execute(f"UPDATE attempts SET outcome = 'open' WHERE document IN {held}")
     ledger.close()
-    said = raw("retry", failed, "--from-file", "-", stdin=b"0/letter 0.txt\n0/letter 1.txt\n")
-    assert b"1 held or stuck stay as they are" in said.stderr
+    lines = b"0/letter 0.txt\n0/letter 1.txt\n"
+    _, _, said = await raw("retry", failed, "--from-file", "-", stdin=lines)
+    assert b"1 held or stuck stay as they are" in said
     assert queued(failed) == {"0/letter 1.txt"}
     assert "1 document is" in (await batcher("retry", failed, "0/letter 0.txt")).err
     assert "0/letter 0.txt" in queued(failed)

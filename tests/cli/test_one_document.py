@@ -9,7 +9,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from commandline import Said, batcher, start
+from commandline import batcher, start
 from peer import Peer, accepts_and_hangs_up, hangs_up, once, says
 
 from batcher.errors import LedgerLocked
@@ -67,30 +67,13 @@ async def test_the_same_bytes_and_options_are_paid_for_once(
 
 async def test_an_answer_from_stdin_by_the_local_service(cache: Path, letter: Path) -> None:
     """What local work costs is nothing, so nothing is priced."""
-    said = await piped(letter.read_bytes(), "parse", "-", "--name", "x.md")
+    said = await batcher("parse", "-", "--name", "x.md", stdin=letter.read_bytes())
     assert said.code == 0, said.err
     assert said.out.startswith("# A letter") and "Saint Brannock" in said.out
     assert "by the local service" in said.err and "$" not in said.err
     assert not list(cache.rglob("service.db"))
-    refused = await piped(b"x", "parse", "-")
+    refused = await batcher("parse", "-", stdin=b"x")
     assert refused.code == 2 and "--name" in refused.err
-
-
-async def piped(data: bytes, *words: object) -> Said:
-    """The command line with `data` on its stdin."""
-    import sys
-
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "batcher",
-        *map(str, words),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate(data)
-    return Said(process.returncode or 0, out.decode(), err.decode())
 
 
 async def test_killed_it_goes_on_and_two_at_once_share_one_payment(

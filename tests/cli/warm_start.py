@@ -2,8 +2,8 @@
 
 `python warm_start.py FD` imports all of batcher but the service. Then it forks a process for each
 byte that comes over the socket FD with five files: a pipe that tells the argv, the environment and
-the directory of a command, one that is told its exit code, and its three standard files. It ends
-with the socket.
+the directory of a command, one that is told its process id and then its exit code, and its three
+standard files. It ends with the socket.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ def main(connection: socket.socket) -> None:
             _close(connection.detach(), ends, ended, code, *told.values())
             _become(words, standard)
             return
+        os.write(code, b"%d\n" % child)
         told[child] = code
         _close(words, *standard)
 
@@ -84,6 +85,7 @@ def _become(words: int, standard: list[int]) -> None:
     for number, file in enumerate(standard):
         os.dup2(file, number)
     _close(*standard)
+    sys.stdin = _opened(0, sys.stdin, "r")
     sys.stdout, sys.stderr = _opened(1, sys.stdout), _opened(2, sys.stderr)
     os.chdir(command["directory"])
     os.environ.clear()
@@ -92,9 +94,9 @@ def _become(words: int, standard: list[int]) -> None:
     sys.argv = ["batcher", *command["words"]]
 
 
-def _opened(number: int, like: TextIO) -> TextIO:
+def _opened(number: int, like: TextIO, mode: str = "w") -> TextIO:
     """Of another kind of file than before: `like` knows whether one can seek in it."""
-    return os.fdopen(number, "w", encoding=like.encoding, errors=like.errors, closefd=False)
+    return os.fdopen(number, mode, encoding=like.encoding, errors=like.errors, closefd=False)
 
 
 def _end_without_tidying(code: int) -> NoReturn:

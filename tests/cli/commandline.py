@@ -51,12 +51,15 @@ async def batcher(
     *words: object,
     key: str | None = KEY,
     before: Callable[[], None] | None = None,
+    under: Callable[[], None] | None = None,
     stdin: bytes = b"",
     stdout: int | None = None,
     stderr: int | None = None,
 ) -> Said:
     """The command line in a process of its own, of which only the end is looked at."""
-    process = await start(*words, key=key, before=before, stdin=stdin, stdout=stdout, stderr=stderr)
+    process = await start(
+        *words, key=key, before=before, under=under, stdin=stdin, stdout=stdout, stderr=stderr
+    )
     out, err = await process.communicate()
     return Said(process.returncode or 0, out.decode(), err.decode())
 
@@ -65,6 +68,7 @@ async def start(
     *words: object,
     key: str | None = KEY,
     before: Callable[[], None] | None = None,
+    under: Callable[[], None] | None = None,
     stdin: bytes = b"",
     stdout: int | None = None,
     stderr: int | None = None,
@@ -72,11 +76,12 @@ async def start(
     """The command line in a process of its own, with pipes in the place of what isn't given.
 
     It is forked from one that has imported batcher already, which takes a tenth of the processor
-    time; `before` is called in one that is started anew. `stdout` and `stderr` are closed here.
+    time; `before` is called in one that is started anew, `under` in the one that forks, once for
+    all commands that name it. `stdout` and `stderr` are closed here.
     """
     environment = {**os.environ, "REDUCTO_API_KEY": key or ""}
     if before is None:
-        return await _forked(words, environment, stdin, stdout, stderr)
+        return await _forked(words, environment, under, stdin, stdout, stderr)
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -131,6 +136,7 @@ async def _nothing() -> bytes:
 async def _forked(
     words: tuple[object, ...],
     environment: dict[str, str],
+    under: Callable[[], None] | None,
     stdin: bytes,
     stdout: int | None,
     stderr: int | None,
@@ -143,7 +149,9 @@ async def _forked(
     own = {name: value for name, value in environment.items() if name.startswith(INTERPRETERS)}
     (asked, asking), (reads, writes), (told, tells) = (os.pipe() for _ in range(3))
     out, err = _out(stdout), _out(stderr)
-    socket.send_fds(_warm(tuple(own.items())), [b"\n"], [asked, tells, reads, out[1], err[1]])
+    socket.send_fds(
+        _warm(tuple(own.items()), under), [b"\n"], [asked, tells, reads, out[1], err[1]]
+    )
     for there in (asked, tells, reads, out[1], err[1]):
         os.close(there)
     for pipe, content in ((asking, json.dumps(command).encode()), (writes, stdin)):
@@ -168,7 +176,9 @@ async def _reader(pipe: int) -> asyncio.StreamReader:
 
 
 @cache
-def _warm(environment: tuple[tuple[str, str], ...]) -> socket.socket:
+def _warm(
+    environment: tuple[tuple[str, str], ...], under: Callable[[], None] | None
+) -> socket.socket:
     """The socket to the process that forks, which ends when this one does.
 
     `environment` is that part of it which an interpreter reads only when it starts.
@@ -179,6 +189,7 @@ def _warm(environment: tuple[tuple[str, str], ...]) -> socket.socket:
         env={**os.environ, **dict(environment)},
         pass_fds=[theirs.fileno()],
         stdout=subprocess.DEVNULL,
+        preexec_fn=under,
     )
     theirs.close()
 

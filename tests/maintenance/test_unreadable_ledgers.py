@@ -117,7 +117,7 @@ async def test_a_ledger_that_may_not_be_read_is_not_damaged(
     for command in (("rebuild", out), ("status", out), ("verify", out), *plans, words):
         if closed == "ledger.journal.jsonl" and command in (("status", out), *plans):
             continue  # these read no journal
-        said = await batcher(*command, before=as_anybody)
+        said = await batcher(*command, under=as_anybody)
         assert said.code in (2, 3), (command, said)
         assert "ermission denied" in said.err
         assert "Traceback" not in said.err

@@ -111,11 +111,11 @@ async def test_a_failure_says_why_and_is_not_paid_again_unasked(
     ("name", "advice"), [("empty.pdf", "fetch or save it again"), ("odd.xyz", "convert it")]
 )
 async def test_what_another_attempt_would_not_mend_is_not_advised_to_pay(
-    name: str, advice: str, cache: Path, tmp_path: Path
+    name: str, advice: str, cache: Path, peer: Peer, tmp_path: Path
 ) -> None:
     """An empty file, and one of a type that isn't read: something is to be done with the file."""
     (tmp_path / name).write_text("" if name.startswith("empty") else "x")
-    said = await batcher("parse", tmp_path / name)
+    said = await batcher(*asked(peer, tmp_path / name))
     assert said.code == 1 and advice in said.err, said.err
     assert "--again" not in said.err and "pays" not in said.err
 

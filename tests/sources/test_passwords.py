@@ -72,11 +72,11 @@ async def test_each_document_is_opened_by_its_own(
 
 
 async def test_a_password_named_later_pays_for_nothing_again(
-    manifest: Write, tmp_path: Path, out: Path
+    manifest: Write, peer: Peer, tmp_path: Path, out: Path
 ) -> None:
     """What none opens isn't sent, and `failures` says what to do; what was saved stays as it is."""
     (tmp_path / "passwords.txt").write_text(f"{SECRETS[0]}\nwrong\n")
-    path = manifest(passwords_file="passwords.txt")
+    path = manifest(passwords_file="passwords.txt", service={"url": peer.url})
     said = await batcher("run", path)
     assert said.code == 1 and "2 failed" in said.err
     assert rows(out, "SELECT count(*) FROM attempts") == [(3,)]

@@ -43,12 +43,12 @@ def test_what_cannot_be_counted_has_one_page(suffix: str, tmp_path: Path) -> Non
 
 
 def test_a_broken_document_raises_nothing(tmp_path: Path) -> None:
-    """Real ones with a hole in them, at fifty places each."""
+    """Real ones with a hole in them, at fifteen places each."""
     rng = random.Random(3)
     for original in (path for path in DOCUMENTS.rglob("*") if path.suffix in COUNTERS):
         content = original.read_bytes()
         path = tmp_path / original.name
-        for _ in range(50):
+        for _ in range(15):
             at = rng.randrange(len(content))
             path.write_bytes(content[:at] + rng.randbytes(20) + content[at + rng.randrange(40) :])
             assert measure(path).pages >= 1
@@ -105,7 +105,7 @@ def test_an_archive_however_broken_raises_nothing(suffix: str, kind: int, tmp_pa
     path = tmp_path / f"a{suffix}"
     rng = random.Random(5)
     content = archive(path, kind)
-    for at in range(0, len(content), max(1, len(content) // 300)):
+    for at in range(0, len(content), max(1, len(content) // 100)):
         path.write_bytes(
             content[:at] + bytes([rng.choice([0, 1, 255, rng.randrange(256)])]) + content[at + 1 :]
         )
@@ -125,14 +125,14 @@ def memory_to_find_nothing(path: Path) -> int:
 
 
 @pytest.mark.parametrize("suffix", [".docx", ".xlsx"])
-def test_what_unpacks_to_gigabytes_costs_nothing(suffix: str, tmp_path: Path) -> None:
+def test_what_unpacks_to_much_more_costs_nothing(suffix: str, tmp_path: Path) -> None:
     """No more is unpacked than an estimate needs; nothing of it is kept."""
     path = tmp_path / f"a{suffix}"
     with (
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file,
         file.open(PACKED[suffix][0], "w") as part,
     ):
-        for _ in range(100):
+        for _ in range(40):
             part.write(bytes(PIECE))
     assert memory_to_find_nothing(path) < 12 << 20
 
@@ -180,8 +180,8 @@ def test_a_pdf_of_twice_the_size_takes_about_twice_as_long(tmp_path: Path) -> No
         assert pages == int(path.stem)
         return min(spans)
 
-    assert took(made_pdf(tmp_path / "4000.pdf", 4_000)) < 3 * took(
-        made_pdf(tmp_path / "2000.pdf", 2_000)
+    assert took(made_pdf(tmp_path / "2000.pdf", 2_000)) < 3 * took(
+        made_pdf(tmp_path / "1000.pdf", 1_000)
     )
 
 
@@ -189,15 +189,15 @@ def test_a_pdf_of_twice_the_size_takes_about_twice_as_long(tmp_path: Path) -> No
     "unit", [b"/Type /ObjStm stream\n", b"/Type /ObjStm stream\n" + zlib.compress(b""), b"/Type "]
 )
 def test_a_pdf_made_to_be_slow_is_not(unit: bytes, tmp_path: Path) -> None:
-    """Ten megabytes of what would have each packed object begin anew."""
+    """Three megabytes of what would have each packed object begin anew."""
     path = tmp_path / "a.pdf"
-    path.write_bytes(unit * ((10 << 20) // len(unit)))
+    path.write_bytes(unit * ((3 << 20) // len(unit)))
     began = time.process_time()
     assert measure(path).pages == 1
-    assert time.process_time() - began < 15
+    assert time.process_time() - began < 5
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_no_bytes_are_an_error(seed: int, tmp_path: Path) -> None:
     """Of any type: words that mean something there, among noise."""
     rng = random.Random(seed)

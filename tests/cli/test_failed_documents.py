@@ -216,7 +216,7 @@ def crowd(path: Path, number: int) -> Path:
 def test_many_failures_need_no_more_memory_than_few(tmp_path: Path) -> None:
     """They are read as a stream, in the groups' order, and a page has some of them and says so."""
     peaks = []
-    for number in (200, 8_000):
+    for number in (200, 3_000):
         connection = reader(crowd(tmp_path / f"{number}" / "ledger.db", number))
         failed = FailedDocuments(connection, Selection(globs=("*.pdf", "**/*")))
         tracemalloc.start(1)
@@ -229,13 +229,13 @@ def test_many_failures_need_no_more_memory_than_few(tmp_path: Path) -> None:
         assert ranks == [0] * 10 + [1] * 10
     assert peaks[1] < 1.5 * peaks[0] + 100_000
     html = report_page(statistics(connection_of(tmp_path)), made_at=0.0, what=Path("night"))
-    more = f"… and {6_000 - FAILED_OF_EACH_GROUP:,} more"
+    more = f"… and {2_250 - FAILED_OF_EACH_GROUP:,} more"
     assert f"{more}: <code>batcher failures night --all</code>" in html
     assert html.count("1 attempt") + html.count("2 attempts") == 2 * FAILED_OF_EACH_GROUP
 
 
 def connection_of(folder: Path) -> sqlite3.Connection:
-    return reader(folder / "8000" / "ledger.db")
+    return reader(folder / "3000" / "ledger.db")
 
 
 @pytest.mark.parametrize(

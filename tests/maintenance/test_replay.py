@@ -33,7 +33,8 @@ from batcher.maintenance.verify import repair
 from batcher.reducto.api_types import JobStatus
 from batcher.reducto.fake_client import FakeClient
 
-DAY: Final = 24 * 3600.0
+HOUR: Final = 3600.0
+DAY: Final = 24 * HOUR
 
 
 class Writer(InlineWriter):
@@ -189,7 +190,7 @@ def test_a_copy_that_was_restored_is_told_once(house: Lost) -> None:
 
 def test_what_was_out_under_two_names_of_a_folder_comes_home(house: Lost, tmp_path: Path) -> None:
     """Renamed and then edited while both versions were at the service."""
-    house.service.work = lambda job: (DAY / 3, None)
+    house.service.work = lambda job: (HOUR, None)
     house.put(a="first")
     house.night(until=all_waiting(1))
     house.inbox = house.inbox.rename(tmp_path / "elsewhere")

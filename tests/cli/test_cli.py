@@ -132,7 +132,7 @@ async def test_a_run_that_looks_nowhere_does_not_say_that_nothing_is_there(
     assert "not looked through" not in (await batcher("status", out)).out
 
 
-@pytest.mark.parametrize("number", ["9" * 23, "9" * 400, "9223372036854775808"])
+@pytest.mark.parametrize("number", ["9" * 400, "9223372036854775808"])
 async def test_a_whole_number_has_a_top(number: str, words: tuple[object, ...], out: Path) -> None:
     """What SQLite can hold, wherever a command takes one: exit 2, and no traceback."""
     for command in (
@@ -733,7 +733,8 @@ async def test_nothing_counts_as_saved_at_another_service(
     results stand.
     """
     here = ("run", inbox, "-o", out)
-    assert (await batcher(*here)).code == 0
+    async with listening(Peer()) as other:
+        assert (await batcher(*here, "--service", other.url)).code == 0
     planned = json.loads(
         (await batcher("plan", inbox, "-o", out, "--service", peer.url, "--json")).out
     )
@@ -859,9 +860,9 @@ async def test_options_that_change_while_documents_wait_are_paid_for_once(
 # --- streams, names and networks ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("closed", [(0, 2), (1,)])
+@pytest.mark.parametrize(("closed", "service"), [((0, 2), "local"), ((1,), "peer")])
 async def test_a_stream_that_the_caller_closed_is_as_good_as_dev_null(
-    closed: tuple[int, ...], inbox: Path, out: Path
+    closed: tuple[int, ...], service: str, inbox: Path, peer: Peer, out: Path
 ) -> None:
     """No file of ours takes its place, and the local service that is started has all three."""
 
@@ -869,7 +870,8 @@ async def test_a_stream_that_the_caller_closed_is_as_good_as_dev_null(
         for stream in closed:
             os.close(stream)
 
-    said = await batcher("run", inbox, "-o", out, "--json", before=close)
+    words = ("run", inbox, "-o", out, "--service", peer.url if service == "peer" else service)
+    said = await batcher(*words, "--json", before=close)
     assert said.code == 0, said.err
     assert 1 in closed or json.loads(said.out)["documents"] == {"saved": 6}
     assert rows(out, "SELECT DISTINCT state FROM documents") == [("saved",)]
@@ -895,20 +897,19 @@ async def test_what_a_run_came_to_counts_though_nobody_could_hear_it(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's own")
-@pytest.mark.parametrize("command", ["options", "retry", "run", "init"])
 async def test_words_that_nobody_could_hear_change_no_exit_code(
-    command: str, words: tuple[object, ...], out: Path, tmp_path: Path
+    words: tuple[object, ...], out: Path, tmp_path: Path
 ) -> None:
     """A full disk behind stderr: what the command came to counts."""
     assert (await batcher(*words)).code == 0
-    asked = {
-        "options": ("options", "parse"),
-        "retry": ("retry", out, "--only", "transient"),
-        "run": words,
-        "init": ("init", tmp_path / "new.toml", "--directory", tmp_path, "--output", out),
-    }
-    said = await batcher(*asked[command], stderr=full())
-    assert said.code == 0
+    for asked in (
+        ("options", "parse"),
+        ("retry", out, "--only", "transient"),
+        words,
+        ("init", tmp_path / "new.toml", "--directory", tmp_path, "--output", out),
+    ):
+        said = await batcher(*asked, stderr=full())
+        assert said.code == 0, asked
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's own")

@@ -73,11 +73,11 @@ def sent(peer: Peer) -> list[Any]:
     return [config["input"] for config in configs if "input" in config]
 
 
-@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("kind", ["csv", "parquet"])  # the others have their lists as lines
 async def test_a_row_of_several_documents_is_one_job(
     kind: str, manifest: Callable[..., Path], peer: Peer, out: Path
 ) -> None:
-    """In each of the three formats: in their order, its result saved once, and the next run sends
+    """In each format: in their order, its result saved once, and the next run sends
     nothing.
     """
     path = manifest([{"id": "file 7", "url": [B, A, C]}], kind=kind)

@@ -5,10 +5,11 @@ nothing on this disk that nobody needs.
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
-from commandline import batcher, rows
+from commandline import Said, batcher, rows
 
 Words = tuple[object, ...]
 
@@ -39,41 +40,33 @@ async def test_what_the_local_service_keeps_goes_once_results_are_saved(
 
 
 async def test_what_is_read_again_by_the_local_service_is_not_called_paid(
-    words: Words, out: Path
+    words: Words, inbox: Path, out: Path, tmp_path: Path
 ) -> None:
-    """Neither by verify nor by retry."""
-    assert (await batcher(*words)).code == 0
-    (out / "0" / "letter 0.txt.json").unlink()
-    for repair in ((), ("--repair",)):
-        said = await batcher("verify", out, *repair)
-        assert "1 read again, which isn't billed" in said.err
-        assert "paid" not in said.err and "credit" not in said.err
-    assert (await batcher(*words)).code == 0
-    assert json.loads((await batcher("verify", out, "--json")).out)["saved"] == 6
-
-
-async def test_a_retry_at_the_local_service_names_no_price(
-    words: Words, inbox: Path, out: Path
-) -> None:
+    """Neither by verify nor by failures, retry or status, also of a ledger made anew: it knows so
+    by its attempts, as it remembers no manifest before its next run.
+    """
     (inbox / "broken.pdf").write_bytes(b"%PDF-1.4 cut off")
     assert (await batcher(*words)).code == 1
     listed = (await batcher("failures", out)).out
     assert "broken.pdf: 1 attempt\n" in listed and "if billed" not in listed
-    said = await batcher("retry", out)
-    assert "1 document is in the queue again" in said.err
-    assert "credit" not in said.err
-
-
-async def test_a_ledger_made_anew_still_knows_that_nothing_is_billed(
-    words: Words, inbox: Path, out: Path
-) -> None:
-    """By its attempts, as it remembers no manifest before its next run."""
-    (inbox / "broken.pdf").write_bytes(b"%PDF-1.4 cut off")
-    assert (await batcher(*words)).code == 1
+    shutil.copytree(out / ".batcher", tmp_path / "before")
+    assert_unpriced(await batcher("retry", out))
+    shutil.rmtree(out / ".batcher")
+    (tmp_path / "before").rename(out / ".batcher")
     for path in (out / ".batcher").glob("ledger.db*"):
         path.unlink()
     assert (await batcher("rebuild", out)).code == 0
     status = await batcher("status", out)
     assert "not billed" in status.out and "$" not in status.out
-    said = await batcher("retry", out)
-    assert "1 document is in the queue again\n" in said.err and "credit" not in said.err
+    assert_unpriced(await batcher("retry", out))
+    (out / "0" / "letter 0.txt.json").unlink()
+    for repair in ((), ("--repair",)):
+        said = await batcher("verify", out, *repair)
+        assert "1 read again, which isn't billed" in said.err
+        assert "paid" not in said.err and "credit" not in said.err
+    assert (await batcher(*words)).code == 1
+    assert json.loads((await batcher("verify", out, "--json")).out)["saved"] == 6
+
+
+def assert_unpriced(retry: Said) -> None:
+    assert "1 document is in the queue again\n" in retry.err and "credit" not in retry.err

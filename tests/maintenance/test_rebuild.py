@@ -49,7 +49,7 @@ async def test_a_lost_ledger_is_made_anew_and_nothing_is_paid_again(
     assert len(peer.service.jobs) == 6
 
 
-@pytest.mark.parametrize("left", ["-wal", "-shm", "-wal -shm"])
+@pytest.mark.parametrize("left", ["-wal", "-wal -shm"])
 async def test_what_is_left_beside_a_lost_ledger_is_not_taken_for_the_new_one_s(
     left: str, words: Words, peer: Peer, out: Path
 ) -> None:

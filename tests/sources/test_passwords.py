@@ -15,6 +15,8 @@ from commandline import batcher, rows, start
 from locked_pdf import locked_pdf
 from peer import Peer, accepts_and_hangs_up, says
 
+from batcher.reducto.api_types import ErrorName
+
 SECRETS = ("CANARY-one", "CANARY two, with spaces ", "CANARY-three")
 Write = Callable[..., Path]
 
@@ -97,9 +99,13 @@ async def test_a_password_named_later_pays_for_nothing_again(
     )
 
 
-async def test_without_any_the_service_says_what_is_locked(manifest: Write, out: Path) -> None:
+async def test_without_any_the_service_says_what_is_locked(
+    manifest: Write, peer: Peer, out: Path
+) -> None:
     """Its verdict, with the same advice; a plan has told it before."""
-    path = manifest()
+    locked = ErrorName.DOCUMENT_PASSWORD_PROTECTED
+    peer.service.work = lambda job: (0.0, locked if len(peer.service.jobs) < 3 else None)
+    path = manifest(service={"url": peer.url})
     assert "3 want a password" in (await batcher("plan", path)).out
     assert (await batcher("run", path)).code == 1
     assert "passwords_file" in (await batcher("failures", path)).out

@@ -115,7 +115,8 @@ async def test_what_another_attempt_would_not_mend_is_not_advised_to_pay(
 ) -> None:
     """An empty file, and one of a type that isn't read: something is to be done with the file."""
     (tmp_path / name).write_text("" if name.startswith("empty") else "x")
-    said = await batcher(*asked(peer, tmp_path / name))
+    words = asked(peer, tmp_path / name) if name == "empty.pdf" else ("parse", tmp_path / name)
+    said = await batcher(*words)
     assert said.code == 1 and advice in said.err, said.err
     assert "--again" not in said.err and "pays" not in said.err
 

@@ -577,8 +577,9 @@ class _Reading:
         if "directory" not in output and not self._told("output.directory"):
             add(Problem("output.directory", "missing", "the folder for the results"))
         if isinstance(top.get("service"), str) and top["service"] not in (LOCAL, *SERVICES):
-            hint = service_hint(top["service"])
-            add(Problem("service", f"{shown(top['service'])} is not known", hint))
+            name = top["service"]
+            hint = "an address is given as service.url" if "://" in name else service_hint(name)
+            add(Problem("service", f"{shown(name)} is not known", hint))
         if "name" in service and "url" in service:
             add(Problem("service", "name and url exclude each other"))
         if set(str(service.get("url", ""))) & set("@?#"):

@@ -86,7 +86,7 @@ def test_members_are_found_by_their_place() -> None:
         assert repr(found) == repr(content)
 
 
-@pytest.mark.parametrize("levels", [5_000, 200_000])
+@pytest.mark.parametrize("levels", [5_000, 50_000])
 def test_any_depth_is_passed_over(levels: int) -> None:
     """Nothing is nested too deep to see where it ends."""
     for opening, closing in ((b"[", b"]"), (b'{"a":', b"}")):

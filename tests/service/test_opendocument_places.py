@@ -9,6 +9,7 @@ import pytest
 from parsed_documents import placed, read
 
 from batcher.service.parsing import Parsed
+from batcher.service.parsing.opendocument import tables
 from batcher.service.parsing.opendocument import walk as walking
 from batcher.service.parsing.pages import DocumentProblem
 
@@ -142,7 +143,10 @@ def test_depth_without_end_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     assert any("content.xml is damaged" in note for note in found.notes)
 
 
-def test_rows_that_are_repeated_without_end_are_bounded(tmp_path: Path) -> None:
+def test_rows_that_are_repeated_without_end_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "MOST_REPEATED", 1 << 16)
     row = '<table:table-row table:number-rows-repeated="1000000">'
     cell = (
         '<table:table-cell table:number-columns-repeated="9"><text:p>w</text:p></table:table-cell>'

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.timeout(400)  # Ray starts a process for all that is as
 
 LARGE = 1_200_000  # bytes
 SIGNATURE = "canary-51d0-signature-of-an-address"
+TWO_HANDS = ("--on", "ray", "-S", "cluster.hands=2")  # without it, one for each core of the cluster
 
 
 @pytest.fixture
@@ -81,8 +82,8 @@ async def test_large_files_go_by_hands_and_the_rest_as_ever(
     what the nodes do; the same command sends nothing. No key and no address is in Ray's files.
     """
     out = tmp_path / "out"
-    on = ("--service", service.url, "--on", "ray", "-S", f"cluster.address={cluster}")
-    words = ("-o", out, *on, "-S", "cluster.hands=2", "-S", "cluster.resources.moving=1")
+    on = ("--service", service.url, *TWO_HANDS, "-S", f"cluster.address={cluster}")
+    words = ("-o", out, *on, "-S", "cluster.resources.moving=1")
     code, said, err = await batcher("plan", letters, "--check", *words)
     assert code == 0, err
     assert said.count(": 1 hand for large files") == 2, said
@@ -125,8 +126,8 @@ async def test_hands_that_are_killed_while_they_upload_cost_time_only(
         return await peer.put(request)
 
     service.moods["put"] = deadly
-    on = ("--service", service.url, "--on", "ray", "-S", f"cluster.address={cluster}")
-    words = ("run", letters, "-o", tmp_path / "out", *on, "-S", "cluster.hands=2")
+    on = ("--service", service.url, *TWO_HANDS, "-S", f"cluster.address={cluster}")
+    words = ("run", letters, "-o", tmp_path / "out", *on)
     code, _, err = await batcher(*words)
     assert code == 0 and "10 saved" in err, err
     assert killed and "what they were at is done again" in err
@@ -141,7 +142,7 @@ async def test_a_batch_goes_on_without_its_cluster(
     """What was hashed by hands is the same as what this machine hashes."""
     out = tmp_path / "out"
     on = ("--service", service.url, "-o", out, "-S", "limits.max_documents=3")
-    ran = await batcher("run", letters, *on, "--on", "ray", "-S", f"cluster.address={cluster}")
+    ran = await batcher("run", letters, *on, *TWO_HANDS, "-S", f"cluster.address={cluster}")
     assert ran[0] == 3, ran
     code, _, err = await batcher("run", letters, "--service", service.url, "-o", out)
     assert code == 0 and "10 saved" in err, err
@@ -160,7 +161,7 @@ async def test_objects_go_from_their_store_without_passing_here(
         store.put("small.txt", b"a letter")
         manifest = of_bucket(tmp_path, service.url)
         code, _, err = await batcher(
-            "run", manifest, "--on", "ray", "-S", f"cluster.address={cluster}"
+            "run", manifest, *TWO_HANDS, "-S", f"cluster.address={cluster}"
         )
     assert code == 0 and "2 saved" in err, err
     assert len(service.puts) == 1 and service.calls["upload"] == 2
@@ -177,7 +178,7 @@ async def test_a_folder_that_no_node_sees_is_told_before_anything_is_sent(
     unshared = "import batcher.cluster.file_work as work; from pathlib import Path\n"
     unshared += "work.landmarks = lambda folder: [work.StoredFile('/not/here', '', 0)]\n"
     unshared += "from batcher.cli import main; main()"
-    words = ("run", letters, "-o", tmp_path / "out", "--service", service.url, "--on", "ray")
+    words = ("run", letters, "-o", tmp_path / "out", "--service", service.url, *TWO_HANDS)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", unshared, *map(str, words), "-S", f"cluster.address={cluster}"),
         env={**os.environ, "REDUCTO_API_KEY": KEY, "NO_COLOR": "1"},

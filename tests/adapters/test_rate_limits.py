@@ -251,8 +251,7 @@ class Flaky(FakeClient):
         return value
 
 
-# 4, 5 and 45 once took more than half a minute
-@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5, 45])
+@pytest.mark.parametrize("seed", [4, 5, 45])  # each once took more than half a minute
 def test_a_service_where_a_quarter_of_all_calls_fails_is_not_down(house: House, seed: int) -> None:
     """Half a minute at most for three hundred documents, each of them paid for once."""
 

@@ -25,7 +25,7 @@ from batcher.ledger.queries.document_list import (
 )
 from batcher.ledger.schema import readable
 
-MANY = 100_000
+MANY = 30_000
 Count = Callable[[Callable[[], object]], int]
 
 

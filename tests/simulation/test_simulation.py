@@ -15,10 +15,10 @@ from life import live
 from mutants import MUTANTS
 from shown_by import shown_by, shows
 
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "30"))
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "10"))
 FIRST = int(os.environ.get("SIMULATION_FIRST", "1"))  # the campaign takes others each time
 SEEDS_FOR_A_MUTANT = 600
-TOLD_TWICE = 4
+TOLD_TWICE = 2
 HERE = Path(__file__).parent
 
 

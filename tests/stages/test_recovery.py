@@ -37,6 +37,8 @@ from batcher.stages.recovery import Recovery
 SETTLE = 60.0
 LAG = 50.0
 HOUR = 3600.0
+TWIN = Account("twin", "none", 12 * HOUR)
+HASTY = Account("twin", "none", 2 * HOUR)  # keeps results for less time
 
 
 class LateListing(FakeClient):
@@ -624,7 +626,7 @@ def test_a_row_that_may_be_ours_proves_no_absence_and_hides_no_other(name: str) 
         client = OddRows(service)
         client.of = frozenset(list(service.jobs)[-1:])
         client.odd = ODD_ROWS[name]
-        await _decided(ledger, client)
+        await _decided(ledger, client, account=HASTY)
         assert +ledger.tally == {State.WAITING: 2, State.HELD: 1}
         assert "listing" in _reason(ledger)
 
@@ -1115,9 +1117,8 @@ def _config(nonce: str) -> str:
 def _recovery(ledger: Ledger, client: FakeClient, **more: Any) -> Recovery:
     return Recovery(
         context_of(ledger, client, rate_limits=unhurried()),
-        account=Account("twin", "none", 43_200.0),
         settle=SETTLE,
-        **{"endpoints": {"parse": "parse"}, **more},
+        **{"account": TWIN, "endpoints": {"parse": "parse"}, **more},
     )
 
 

@@ -65,11 +65,11 @@ class House:
 
     async def run(
         self,
-        until: Callable[[Ledger], bool] = lambda ledger: False,
+        until: Callable[[Ledger], bool] | None = None,
         before_audit: Callable[[], None] = lambda: None,
     ) -> dict[str, int]:
         """Documents by state in the end, or when `until` says so: then it is cut off, and not
-        audited.
+        audited. Every change and every half second it is asked.
         """
         clock = asyncio.get_running_loop().time
         ledger = open_ledger(
@@ -113,10 +113,11 @@ class House:
             )
         )
         task = asyncio.create_task(run.to_its_end())
-        while not task.done() and not until(ledger):
+        while until is not None and not task.done():
+            if until(ledger):
+                task.cancel()
+                break
             await ledger.change(within=0.5)
-        if not task.done():
-            task.cancel()
         with suppress(asyncio.CancelledError):
             await task
         if not task.cancelled():

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
-import forked_workers
 import pytest
 from service_client import PARSER, Client, Clock
 
 from batcher.service.local import LocalOptions, LocalService
-
-
-@pytest.fixture(autouse=True)
-def fast_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers are forked; a module whose tests are of their start has a fixture of this name."""
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", forked_workers.start)
 
 
 @pytest.fixture

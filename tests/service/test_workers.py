@@ -14,11 +14,6 @@ from batcher.reducto.error_rules import RULES, ErrorClass
 from batcher.service.local import LocalOptions, LocalService
 
 
-@pytest.fixture
-def fast_start() -> None:
-    """Workers start as they do elsewhere."""
-
-
 async def test_a_dead_worker_fails_its_own_job_only(client):
     """The document's own fault once it has ended two of them, and a new process for the next."""
     _, dead = await client.parsed(b"die")

@@ -60,13 +60,14 @@ async def test_whichever_call_fails_nothing_is_torn_lost_or_paid_twice(
 
 
 @needs_power
+@pytest.mark.timeout(400)
 async def test_what_was_acknowledged_outlives_a_power_cut(disks: Disks, tmp_path: Path) -> None:
     """At random moments, ledger and results on file systems of their own."""
     rng = random.Random(seed := random.SystemRandom().randrange(1 << 32))
     told = Told()
     async with laboratory(disks, tmp_path, documents=40) as lab:
-        while told.cuts < CUTS:
-            await batch(lab, rng, told)
+        while told.cuts < CUTS or (told.acknowledged == 0 and told.cuts < 20 * CUTS):
+            await batch(lab, rng, told)  # on a busy machine, most cuts come before anything is sent
     assert told.wrong == [], f"seed {seed}"
     assert told.acknowledged > 0
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from kills import CHAOS, SERVICE_DIES, Batch, Told
 
-KILLS = int(os.environ.get("CRASH_KILLS", "4"))
+KILLS = int(os.environ.get("CRASH_KILLS", "8"))
 
 
 @pytest.mark.timeout(600)
@@ -22,7 +22,7 @@ def test_killed_in_the_middle_of_every_kind_of_fault_every_document_is_paid_once
     right one.
     """
     told = Told()
-    Batch(tmp_path, max(40, 10 * KILLS), CHAOS, 4.0, _chance(), told).live(kills=KILLS)
+    Batch(tmp_path, max(60, 10 * KILLS), CHAOS, 4.0, _chance(), told).live(kills=KILLS)
     assert told.wrong == []
     assert told.kills + told.service_kills > KILLS / 2
     assert SERVICE_DIES > 0
@@ -35,7 +35,7 @@ def test_of_lost_replies_and_kills_no_job_is_left_over(tmp_path: Path) -> None:
     as documents.
     """
     told = Told()
-    batch = Batch(tmp_path, 60, "lost-reply=0.15", 4.0, _chance(), told)
+    batch = Batch(tmp_path, 120, "lost-reply=0.15", 4.0, _chance(), told)
     batch.live(kills=2)
     assert told.wrong == []
     assert told.jobs == told.documents
@@ -49,7 +49,7 @@ def test_a_submission_that_is_worked_off_late_gets_no_input(tmp_path: Path) -> N
     then, so each document has one job that got its input either way.
     """
     told = Told()
-    Batch(tmp_path, 60, "late-acceptance=0.15:3", 1.0, _chance(), told).live(kills=0)
+    Batch(tmp_path, 120, "late-acceptance=0.15:3", 1.0, _chance(), told).live(kills=0)
     assert told.wrong == []
     assert told.fed == told.documents <= told.jobs
     assert told.faults["late-acceptance"] > 0

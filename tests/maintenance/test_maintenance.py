@@ -437,7 +437,7 @@ def test_a_large_batch_of_which_all_is_gone_or_failed_is_looked_through_at_once(
         connection.execute("UPDATE documents SET state = 'failed'")
         asked = RepairQueries(connection)
         assert len(with_dependents(asked, list(asked.with_verdict()))) == 8_000
-    assert time.process_time() - began < 3
+    assert time.process_time() - began < 10
 
 
 def _first_ledger(out: Path, version: int) -> Path:

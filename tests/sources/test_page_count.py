@@ -180,8 +180,8 @@ def test_a_pdf_of_twice_the_size_takes_about_twice_as_long(tmp_path: Path) -> No
         assert pages == int(path.stem)
         return min(spans)
 
-    assert took(made_pdf(tmp_path / "2000.pdf", 2_000)) < 3 * took(
-        made_pdf(tmp_path / "1000.pdf", 1_000)
+    assert took(made_pdf(tmp_path / "4000.pdf", 4_000)) < 3 * took(
+        made_pdf(tmp_path / "2000.pdf", 2_000)
     )
 
 
@@ -194,7 +194,7 @@ def test_a_pdf_made_to_be_slow_is_not(unit: bytes, tmp_path: Path) -> None:
     path.write_bytes(unit * ((3 << 20) // len(unit)))
     began = time.process_time()
     assert measure(path).pages == 1
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 15
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -425,18 +425,18 @@ async def test_a_run_killed_in_its_first_moment_is_simply_run_again(
 def test_a_large_batch_of_which_all_is_gone_or_failed_is_looked_through_at_once(
     tmp_path: Path,
 ) -> None:
-    """Of 8,000 documents each is found by an index, and none is held against all others."""
-    ledger = make_ledger(tmp_path / "ledger.db", 8_000)
+    """Of 20,000 documents each is found by an index, and none is held against all others."""
+    ledger = make_ledger(tmp_path / "ledger.db", 20_000)
     with closing(reader(ledger)) as connection:
         asked = RepairQueries(connection)
         began = time.process_time()
         found = verify(connection, tmp_path / "out")
         free, paid = prospects(asked, tmp_path / "out", found, now=0.0)
-        assert free + paid.documents == len(found.missing) > 7_500
+        assert free + paid.documents == len(found.missing) > 19_000
     with closing(sqlite3.connect(ledger, isolation_level=None)) as connection:
         connection.execute("UPDATE documents SET state = 'failed'")
         asked = RepairQueries(connection)
-        assert len(with_dependents(asked, list(asked.with_verdict()))) == 8_000
+        assert len(with_dependents(asked, list(asked.with_verdict()))) == 20_000
     assert time.process_time() - began < 10
 
 

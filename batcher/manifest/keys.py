@@ -578,7 +578,7 @@ class _Reading:
             add(Problem("output.directory", "missing", "the folder for the results"))
         if isinstance(top.get("service"), str) and top["service"] not in (LOCAL, *SERVICES):
             name = top["service"]
-            hint = "an address is given as service.url" if "://" in name else service_hint(name)
+            hint = service_hint(name, address="an address as service.url")
             add(Problem("service", f"{shown(name)} is not known", hint))
         if "name" in service and "url" in service:
             add(Problem("service", "name and url exclude each other"))
@@ -768,8 +768,11 @@ def _with_the_way_round(problem: Problem) -> Problem:
     return replace(problem, hint=f"{problem.hint}; {_NEWER}")
 
 
-def service_hint(name: str) -> str:
-    """Return what was probably meant by a service that isn't known."""
+def service_hint(name: str, *, address: str = "an address") -> str:
+    """Return what was probably meant by a service that isn't known.
+
+    `address` says how an address is given where the name stands.
+    """
     if name in ENDPOINTS:
         return f"that is an endpoint: --endpoint {name}, or job.endpoint in a manifest"
     near = difflib.get_close_matches(name, (LOCAL, *SERVICES), n=1)
@@ -778,7 +781,7 @@ def service_hint(name: str) -> str:
     if re.fullmatch(r"[\w-]+(\.[\w-]+)+(:\d+)?(/.*)?|[\w-]+:\d+(/.*)?", name, re.ASCII):
         loopback = name.startswith(("localhost", "127."))
         return f"an address begins with {'http' if loopback else 'https'}://"
-    return f"one of: {', '.join((LOCAL, *SERVICES))}, or an address"
+    return f"one of: {', '.join((LOCAL, *SERVICES))}, or {address}"
 
 
 def _among_hint(said: str, among: tuple[str, ...]) -> str:

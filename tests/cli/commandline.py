@@ -16,7 +16,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import warm_start
 from peer import KEY
@@ -47,19 +47,9 @@ class Process(Protocol):
     async def communicate(self) -> tuple[bytes, bytes]: ...
 
 
-async def batcher(
-    *words: object,
-    key: str | None = KEY,
-    before: Callable[[], None] | None = None,
-    under: Callable[[], None] | None = None,
-    stdin: bytes = b"",
-    stdout: int | None = None,
-    stderr: int | None = None,
-) -> Said:
-    """The command line in a process of its own, of which only the end is looked at."""
-    process = await start(
-        *words, key=key, before=before, under=under, stdin=stdin, stdout=stdout, stderr=stderr
-    )
+async def batcher(*words: object, **how: Any) -> Said:
+    """The command line in a process of its own, started as by `start`: only its end is looked at."""
+    process = await start(*words, **how)
     out, err = await process.communicate()
     return Said(process.returncode or 0, out.decode(), err.decode())
 
@@ -76,8 +66,9 @@ async def start(
     """The command line in a process of its own, with pipes in the place of what isn't given.
 
     It is forked from one that has imported batcher already, which takes a tenth of the processor
-    time; `before` is called in one that is started anew, `under` in the one that forks, once for
-    all commands that name it. `stdout` and `stderr` are closed here.
+    time; `under` is called in the one that forks, once for all commands that name it. `stdout` and
+    `stderr` are closed here. With `before` it is started anew, calls that first, and has pipes and
+    the stdin of the tests whatever else is given.
     """
     environment = {**os.environ, "REDUCTO_API_KEY": key or ""}
     if before is None:

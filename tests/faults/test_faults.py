@@ -20,7 +20,7 @@ from sickness import DEFECTS
 from trial import Mode, laboratory
 
 NO_POWER_CUTS = why_no_power_cuts()
-STEP = int(os.environ.get("FAULTS_STEP", "130"))  # of some 270 calls, from a random one on
+STEP = int(os.environ.get("FAULTS_STEP", "110"))  # of some 270 calls, from a random one on
 CUTS = int(os.environ.get("FAULTS_CUTS", "3"))
 
 pytestmark = [

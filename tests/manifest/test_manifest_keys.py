@@ -466,6 +466,6 @@ def test_what_is_no_yaml_is_told_with_its_line(tmp_path: Path) -> None:
 
 
 def test_an_address_as_the_name_of_a_service_is_told_where_it_belongs() -> None:
-    """Which the command line takes as the one or the other."""
+    """The command line takes either in the same place."""
     found = problems({**GOOD, "service": "http://127.0.0.1:8765"})
-    assert "an address is given as service.url" in found["service"]
+    assert "reducto-au, or an address as service.url" in found["service"]

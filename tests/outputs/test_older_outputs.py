@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,24 +11,17 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 from commandline import batcher
-from peer import KEY
+
+from batcher.testing import LocalReducto, local_reducto  # noqa: F401 (a fixture)
 
 ALL = ("--format", "markdown", "--format", "jsonl", "--format", "parquet")
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a local service."""
-    words = ("serve", "--workers", "1", "--data-dir", str(tmp_path_factory.mktemp("service")))
-    with subprocess.Popen(
-        [sys.executable, "-m", "batcher", *words],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "REDUCTO_API_KEY": KEY},
-    ) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.terminate()
+@pytest.fixture
+def at(local_reducto: LocalReducto, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:  # noqa: F811
+    """The words that name a local service, one for all tests."""
+    monkeypatch.setenv("LOCAL_KEY", local_reducto.key)
+    return ("--service", local_reducto.url, "-S", "service.api_key_env=LOCAL_KEY")
 
 
 @pytest.fixture
@@ -59,27 +48,23 @@ async def verified(out: Path) -> tuple[int, dict[str, Any]]:
 
 
 async def test_a_changed_file_has_its_new_rows_alone(
-    inbox: Path, tmp_path: Path, service: str
+    inbox: Path, tmp_path: Path, at: tuple[str, ...]
 ) -> None:
     """In the data set, after the run that read it."""
     out = tmp_path / "out"
-    assert (
-        await batcher("run", inbox, "-o", out, "--service", service, "--format", "parquet")
-    ).code == 0
+    assert (await batcher("run", inbox, "-o", out, *at, "--format", "parquet")).code == 0
     (inbox / "b.txt").write_text("another text\n")
-    assert (
-        await batcher("run", inbox, "-o", out, "--service", service, "--format", "parquet")
-    ).code == 0
+    assert (await batcher("run", inbox, "-o", out, *at, "--format", "parquet")).code == 0
     assert sorted(row["source"] for row in table(out)) == ["a.txt", "b.txt", "c.txt"]
     assert (await verified(out))[0] == 0
 
 
-def listing(inbox: Path, service: str, *rows: str) -> Path:
+def listing(inbox: Path, at: tuple[str, ...], *rows: str) -> Path:
     """A manifest of a listing of ids, with the path of each and the department it comes from."""
     (inbox / "list.csv").write_text("\n".join(["id,path,dept", *rows]) + "\n")
     manifest = {
         "batch": "listed",
-        "service": {"url": service},
+        "service": {"url": at[1], "api_key_env": "LOCAL_KEY"},
         "source": {"listing": "list.csv"},
         "output": {"directory": "../out", "formats": ["markdown", "jsonl", "parquet"]},
     }
@@ -88,16 +73,16 @@ def listing(inbox: Path, service: str, *rows: str) -> Path:
 
 
 async def test_what_a_listing_changes_of_a_document_reaches_all_that_is_made_of_it(
-    inbox: Path, tmp_path: Path, service: str
+    inbox: Path, tmp_path: Path, at: tuple[str, ...]
 ) -> None:
     """Its metadata and its path; of the other documents nothing is made again but their part."""
     out = tmp_path / "out"
     assert (
-        await batcher("run", listing(inbox, service, "1,a.txt,law", "2,b.txt,law", "3,c.txt,law"))
+        await batcher("run", listing(inbox, at, "1,a.txt,law", "2,b.txt,law", "3,c.txt,law"))
     ).code == 0
     untouched = (out / "3.md").stat().st_mtime_ns
     (inbox / "moved.txt").write_bytes((inbox / "b.txt").read_bytes())
-    changed = listing(inbox, service, "1,a.txt,tax", "2,moved.txt,law", "3,c.txt,law")
+    changed = listing(inbox, at, "1,a.txt,tax", "2,moved.txt,law", "3,c.txt,law")
     assert (await batcher("run", changed)).code == 0
     last = {line["source"]: line for line in lines(out)}
     assert (last["1"]["metadata"]["dept"], last["2"]["path"]) == ("tax", "moved.txt")
@@ -113,14 +98,14 @@ async def test_what_a_listing_changes_of_a_document_reaches_all_that_is_made_of_
 
 
 async def test_a_format_that_is_not_asked_for_any_more_is_told_of_as_older(
-    inbox: Path, tmp_path: Path, service: str
+    inbox: Path, tmp_path: Path, at: tuple[str, ...]
 ) -> None:
     """Once in a run, with what to type, and by `verify`, until it is made again."""
     out = tmp_path / "out"
-    assert (await batcher("run", inbox, "-o", out, "--service", service, *ALL)).code == 0
+    assert (await batcher("run", inbox, "-o", out, *at, *ALL)).code == 0
     (inbox / "b.txt").write_text("another text\n")
     for _ in range(2):
-        said = await batcher("run", inbox, "-o", out, "--service", service)
+        said = await batcher("run", inbox, "-o", out, *at)
         assert said.code == 0
         for format in ("markdown", "jsonl", "parquet"):
             words = (
@@ -136,18 +121,18 @@ async def test_a_format_that_is_not_asked_for_any_more_is_told_of_as_older(
         ["parquet", str(part.relative_to(out))],
     ]
     assert "older than their results" in (await batcher("verify", out)).out
-    said = await batcher("run", inbox, "-o", out, "--service", service, *ALL)
+    said = await batcher("run", inbox, "-o", out, *at, *ALL)
     assert said.code == 0 and "older than" not in said.err
     assert "another text" in (out / "b.txt.md").read_text()
     assert (await verified(out))[0] == 0
 
 
 async def test_lines_of_the_other_kind_are_written_anew(
-    inbox: Path, tmp_path: Path, service: str
+    inbox: Path, tmp_path: Path, at: tuple[str, ...]
 ) -> None:
     """One file never holds both kinds, also of a batch whose kind isn't on record."""
     out = tmp_path / "out"
-    words = ("run", inbox, "-o", out, "--service", service, "--format", "jsonl")
+    words = ("run", inbox, "-o", out, *at, "--format", "jsonl")
     assert (await batcher(*words)).code == 0
     (inbox / "d.txt").write_text("the text of d\n")
     said = await batcher(*words, "-S", "output.lines=chunks")
@@ -165,11 +150,11 @@ async def test_lines_of_the_other_kind_are_written_anew(
 
 
 async def test_repair_says_what_the_next_run_makes_again(
-    inbox: Path, tmp_path: Path, service: str
+    inbox: Path, tmp_path: Path, at: tuple[str, ...]
 ) -> None:
     """Of a derived file that is gone: nothing is fetched or paid for it."""
     out = tmp_path / "out"
-    words = ("run", inbox, "-o", out, "--service", service, "--format", "markdown")
+    words = ("run", inbox, "-o", out, *at, "--format", "markdown")
     assert (await batcher(*words)).code == 0
     (out / "a.txt.md").unlink()
     said = await batcher("verify", out, "--repair")

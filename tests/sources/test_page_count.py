@@ -189,9 +189,9 @@ def test_a_pdf_of_twice_the_size_takes_about_twice_as_long(tmp_path: Path) -> No
     "unit", [b"/Type /ObjStm stream\n", b"/Type /ObjStm stream\n" + zlib.compress(b""), b"/Type "]
 )
 def test_a_pdf_made_to_be_slow_is_not(unit: bytes, tmp_path: Path) -> None:
-    """Three megabytes of what would have each packed object begin anew."""
+    """Ten megabytes of what would have each packed object begin anew."""
     path = tmp_path / "a.pdf"
-    path.write_bytes(unit * ((3 << 20) // len(unit)))
+    path.write_bytes(unit * ((10 << 20) // len(unit)))
     began = time.process_time()
     assert measure(path).pages == 1
     assert time.process_time() - began < 15

@@ -48,7 +48,7 @@ class Process(Protocol):
 
 
 async def batcher(*words: object, **how: Any) -> Said:
-    """The command line in a process of its own, started as by `start`: only its end is looked at."""
+    """The command line in a process of its own, as `start` starts it; only its end is looked at."""
     process = await start(*words, **how)
     out, err = await process.communicate()
     return Said(process.returncode or 0, out.decode(), err.decode())
